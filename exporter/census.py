@@ -1,0 +1,119 @@
+"""The numbers of one sample, decided and ready to be formatted."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from exporter.limits import Limits
+from exporter.ports import OTHER, Labels, PortBook
+from exporter.roles import Roles
+from exporter.sources.snapshot import Snapshot
+from exporter.tally import Tally
+from exporter.tcp import BULK, ROLES, Endpoint, Listener, Role, Socket, State
+
+_WATCHED = [state for state in State if state not in BULK and state is not State.LISTEN]
+
+
+@dataclass(frozen=True)
+class AcceptQueue:
+    """The fullest accept queue of the listening sockets of one port."""
+
+    queued: int
+    limit: int | None
+    """The backlog, or None where the source does not tell."""
+
+
+@dataclass(frozen=True)
+class Census:
+    """What one network namespace looked like."""
+
+    sockets: Mapping[tuple[Role, str], Mapping[State, int]]
+    """By role and port label; each has all states, and each role has the label ``other``."""
+    accept_queues: Mapping[str, AcceptQueue]
+    """By port label of a server."""
+    folded_ports: Mapping[Role, int]
+    """How many ports are counted together as ``other``."""
+    busiest_destination: int
+    """Ephemeral ports in use towards the destination that uses most of them."""
+    limits: Limits
+
+    def total(self, state: State) -> int:
+        """All sockets in *state*."""
+        return sum(counts[state] for counts in self.sockets.values())
+
+
+class Count:
+    """Takes a source's reading at the time *now*, and makes a census of it."""
+
+    def __init__(self, book: PortBook, limits: Limits, now: float) -> None:
+        self._book = book
+        self._limits = limits
+        self._now = now
+        self._watched: Mapping[State, Tally] = {}
+
+    def roles_for(self, listeners: Sequence[Listener]) -> Roles:
+        """Start, or start over: a source that fails half-way may be followed by another."""
+        roles = self._book.roles(listeners, self._limits.ephemeral, self._now)
+        self._watched = {state: Tally(roles) for state in _WATCHED}
+        return roles
+
+    def watch(self, sockets: Iterable[Socket]) -> None:
+        """Count *sockets* that are in none of the bulk states."""
+        for one in sockets:
+            self._watched[one.state].add_one(one.local_port, one.remote_port, one.destination)
+
+    def census(self, snapshot: Snapshot) -> Census:
+        """The census of the finished reading."""
+        tallies = {**self._watched, **snapshot.bulk}
+        by_state = {state: tally.endpoints() for state, tally in tallies.items()}
+        by_state[State.LISTEN] = Counter(Endpoint("server", one.port) for one in snapshot.listeners)
+        counts = sum(by_state.values(), Counter())
+        labels = self._book.assign(counts, self._limits.ephemeral, self._now)
+        return Census(
+            sockets=_by_label(by_state, labels),
+            accept_queues=_accept_queues(snapshot.listeners, labels),
+            folded_ports=_folded(counts, labels),
+            busiest_destination=_busiest(tallies.values()),
+            limits=self._limits,
+        )
+
+
+def _by_label(by_state: Mapping[State, Mapping[Endpoint, int]], labels: Labels) -> Mapping[tuple[Role, str], Mapping[State, int]]:
+    """Add up, from a table of zeros: what is known to be none is said to be none."""
+    table = {key: dict.fromkeys(State, 0) for key in _keys(labels)}
+    for state, counts in by_state.items():
+        for endpoint, sockets in counts.items():
+            table[endpoint.role, labels.label(endpoint)][state] += sockets
+    return table
+
+
+def _keys(labels: Labels) -> Iterator[tuple[Role, str]]:
+    for role in ROLES:
+        yield from ((role, str(port)) for port in sorted(labels.ports[role]))
+        yield role, OTHER
+
+
+def _accept_queues(listeners: Sequence[Listener], labels: Labels) -> Mapping[str, AcceptQueue]:
+    """By label: workers that share a port have a queue each, and one full queue loses connections."""
+    fullest: dict[str, AcceptQueue] = {}
+    for one in sorted(listeners, key=_fullness):
+        if one.queued is not None:
+            fullest[labels.label(Endpoint("server", one.port))] = AcceptQueue(one.queued, one.backlog)
+    return fullest
+
+
+def _fullness(listener: Listener) -> tuple[float, int]:
+    queued = listener.queued or 0
+    return queued / max(listener.backlog or 1, 1), queued
+
+
+def _folded(counts: Mapping[Endpoint, int], labels: Labels) -> Mapping[Role, int]:
+    folded = Counter(endpoint.role for endpoint in counts if labels.label(endpoint) == OTHER)
+    return {role: folded[role] for role in ROLES}
+
+
+def _busiest(tallies: Iterable[Tally]) -> int:
+    together: Counter[bytes] = Counter()
+    for tally in tallies:
+        together.update(tally.destinations())
+    return max(together.values(), default=0)

@@ -1,0 +1,1 @@
+"""Bytes or text from the kernel in, values out. Nothing here can do I/O."""

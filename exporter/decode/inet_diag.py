@@ -1,0 +1,118 @@
+"""struct inet_diag_msg (include/uapi/linux/inet_diag.h): the kernel's description of a socket.
+
+The fields stand at fixed offsets behind the netlink header, and attributes behind them, so messages about the same
+kind of socket have the same length:
+
+    offset  field                  offset  field
+        16  idiag_family (u8)          56  idiag_if (u32)
+        17  idiag_state (u8)           60  idiag_cookie (u64)
+        18  idiag_timer (u8)           68  idiag_expires (u32)
+        19  idiag_retrans (u8)         72  idiag_rqueue (u32)
+        20  idiag_sport (be16)         76  idiag_wqueue (u32)
+        22  idiag_dport (be16)         80  idiag_uid (u32)
+        24  idiag_src (16 bytes)       84  idiag_inode (u32)
+        40  idiag_dst (16 bytes)       88  attributes
+"""
+
+import struct
+from array import array
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import compress
+from typing import NamedTuple
+
+from exporter.decode.netlink import Run
+from exporter.errors import Malformed
+from exporter.tcp import Listener, Socket, State
+
+TCPDIAG_GETSOCK = 18
+SOCK_DIAG_BY_FAMILY = 20
+IPPROTO_TCP = 6
+
+_MESSAGE_LENGTH = 88
+_AT_STATE = 17
+_AT_LOCAL_PORT = 20
+_AT_DESTINATION = slice(22, 56)
+
+# state, ports, destination (remote port and both addresses), cookie, queues
+_FIELDS = struct.Struct("=17xB2x2s34s4xQ4xII")
+_PORTS = struct.Struct(">20xHH")
+
+_STATES = {int(state): state for state in State}
+
+
+def legacy_request(states: int) -> bytes:
+    """struct inet_diag_req for TCPDIAG_GETSOCK: IPv4 and IPv6 sockets in the *states* of the bit set, in one walk."""
+    return struct.pack("=4x48xII", states, 0)
+
+
+def request(family: int, states: int) -> bytes:
+    """struct inet_diag_req_v2 for SOCK_DIAG_BY_FAMILY: sockets of one address *family*."""
+    return struct.pack("=BBxxI48x", family, IPPROTO_TCP, states)
+
+
+class Rows(NamedTuple):
+    """Messages about sockets, as columns and one by one."""
+
+    length: int
+    data: bytes
+
+    @property
+    def states(self) -> bytes:
+        """One byte a socket."""
+        return self.data[_AT_STATE :: self.length]
+
+    def local_ports(self) -> "array[int]":
+        """In network byte order, read as native numbers."""
+        return array("H", self.data)[_AT_LOCAL_PORT // 2 :: self.length // 2]
+
+    def destinations(self, chosen: bytes) -> Iterator[bytes]:
+        """Remote port (big-endian), local and remote address of the sockets whose byte in *chosen* is not 0."""
+        # Rounded up, so that a few lists of slices serve all sizes.
+        slices = _destination_slices(self.length, 1 << len(self.data).bit_length())
+        return map(self.data.__getitem__, compress(slices, chosen))
+
+    def port_pairs(self, chosen: bytes) -> Iterator[tuple[int, int]]:
+        """Local and remote port of the sockets whose byte in *chosen* is not 0."""
+        starts = range(0, len(self.data), self.length)
+        return (_PORTS.unpack_from(self.data, start) for start in compress(starts, chosen))
+
+    def sockets(self, chosen: bytes) -> Iterator[Socket]:
+        """The sockets whose byte in *chosen* is not 0."""
+        starts = range(0, len(self.data), self.length)
+        return (self._socket(start) for start in compress(starts, chosen))
+
+    def _socket(self, start: int) -> Socket:
+        number, local, destination, cookie, _, _ = _FIELDS.unpack_from(self.data, start)
+        ports = int.from_bytes(local, "big"), int.from_bytes(destination[:2], "big")
+        return Socket(_state(number), *ports, destination, cookie)
+
+    def listeners(self) -> Iterator[Listener]:
+        """Read as listening sockets, whose queue fields mean the accept queue and its limit."""
+        for start in range(0, len(self.data), self.length):
+            _, local, _, _, queued, backlog = _FIELDS.unpack_from(self.data, start)
+            yield Listener(int.from_bytes(local, "big"), queued, backlog)
+
+
+def rows(run: Run) -> Rows:
+    """Raises Malformed if the messages of *run* do not describe sockets."""
+    if run.type not in {TCPDIAG_GETSOCK, SOCK_DIAG_BY_FAMILY}:
+        raise Malformed(f"inet_diag: message type {run.type}, expected 18 or 20")
+    if run.length < _MESSAGE_LENGTH:
+        raise Malformed(f"inet_diag: message of {run.length} bytes, expected at least {_MESSAGE_LENGTH}")
+    return Rows(run.length, run.data)
+
+
+def _state(number: int) -> State:
+    """The state *number*; one that the kernel has and we do not know must not be lost silently."""
+    try:
+        return _STATES[number]
+    except KeyError:
+        raise Malformed(f"inet_diag: socket state {number}, expected 1 to 11") from None
+
+
+@lru_cache(maxsize=16)
+def _destination_slices(length: int, size: int) -> list[slice]:
+    """Where the destinations stand in *size* or a little more bytes of messages of *length*."""
+    first, last = _AT_DESTINATION.start, _AT_DESTINATION.stop
+    return [slice(start + first, start + last) for start in range(0, size, length)]

@@ -1,0 +1,68 @@
+"""Counters of /proc/net/snmp, /proc/net/netstat and /proc/net/sockstat, and port lists of /proc/sys.
+
+snmp and netstat come in pairs of lines, names above values:      sockstat has name and value by turns:
+
+    Tcp: RtoAlgorithm RtoMin ActiveOpens ...                          TCP: inuse 4 orphan 0 tw 12 alloc 6 mem 1
+    Tcp: 1 200 3217 ...
+"""
+
+from collections.abc import Iterator, Mapping
+
+from exporter.errors import Malformed
+
+Counters = Mapping[tuple[str, str], int]
+"""By section and name, for example ``("TcpExt", "TCPTimeWaitOverflow")``."""
+
+
+def pairs_of_lines(text: str) -> Counters:
+    """The counters of snmp or netstat. Raises Malformed."""
+    lines = text.splitlines()
+    if len(lines) % 2:
+        raise Malformed(f"/proc/net/snmp: {len(lines)} lines, expected pairs of names and values")
+    return dict(counter for pair in zip(lines[::2], lines[1::2], strict=True) for counter in _pair(*pair))
+
+
+def _pair(names: str, values: str) -> Iterator[tuple[tuple[str, str], int]]:
+    section, *names_of = names.split()
+    again, *values_of = values.split()
+    if section != again or len(names_of) != len(values_of):
+        raise Malformed(f"/proc/net/snmp: names {names[:60]!r} do not fit values {values[:60]!r}")
+    return zip(((section.rstrip(":"), name) for name in names_of), map(_number, values_of), strict=True)
+
+
+def name_by_value(text: str) -> Counters:
+    """The counters of sockstat. Raises Malformed."""
+    return dict(counter for line in text.splitlines() for counter in _line(line))
+
+
+def _line(line: str) -> Iterator[tuple[tuple[str, str], int]]:
+    section, *words = line.split()
+    if len(words) % 2:
+        raise Malformed(f"/proc/net/sockstat: expected names with values, found {line[:60]!r}")
+    return zip(((section.rstrip(":"), name) for name in words[::2]), map(_number, words[1::2]), strict=True)
+
+
+def port_range(text: str) -> range:
+    """ip_local_port_range: two numbers, both inclusive. Raises Malformed."""
+    words = text.split()
+    if len(words) != 2:
+        raise Malformed(f"ip_local_port_range: expected two numbers, found {text[:60]!r}")
+    low, high = map(_number, words)
+    return range(low, high + 1)
+
+
+def port_list(text: str) -> list[range]:
+    """ip_local_reserved_ports: ``8080,9000-9010``, or nothing. Raises Malformed."""
+    return [_ports(part) for part in text.strip().split(",") if part]
+
+
+def _ports(part: str) -> range:
+    low, _, high = part.partition("-")
+    return range(_number(low), _number(high or low) + 1)
+
+
+def _number(word: str) -> int:
+    try:
+        return int(word)
+    except ValueError:
+        raise Malformed(f"/proc: expected a number, found {word[:60]!r}") from None

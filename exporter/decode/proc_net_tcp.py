@@ -1,0 +1,80 @@
+"""Lines of /proc/net/tcp and /proc/net/tcp6 (net/ipv4/tcp_ipv4.c, net/ipv6/tcp_ipv6.c).
+
+    sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+     0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12345 1 ...
+
+Addresses are words in the host's byte order, ports are hexadecimal numbers. Lines of TIME_WAIT and SYN_RECV sockets
+have fewer columns than the others; the first ten are the same.
+"""
+
+from exporter.errors import Malformed, Truncated
+from exporter.tcp import Listener, Socket, State
+
+HEADER_WORD = b"local_address"
+_COLUMNS = 10
+_STATES = {b"%02X" % state: state for state in State}
+
+
+def complete(chunk: bytes, *, last: bool) -> tuple[list[bytes], bytes]:
+    """Cut *chunk* into lines without the heading, and what follows the last line end.
+
+    Raises Truncated if it is the *last* chunk and does not end with a line end.
+    """
+    *lines, rest = chunk.split(b"\n")
+    if last and rest:
+        raise Truncated(f"/proc/net/tcp ends within a line: {_quoted(rest)}")
+    return [line for line in lines if HEADER_WORD not in line], rest
+
+
+def state(line: bytes) -> State:
+    """The socket's state. Raises Malformed."""
+    try:
+        return _STATES[line.split(None, 4)[3]]
+    except (IndexError, KeyError):
+        raise _malformed(line, "a state from 01 to 0B in the fourth column") from None
+
+
+def socket(line: bytes) -> Socket:
+    """A socket; there is no cookie. Raises Malformed."""
+    columns = _columns(line)
+    local_address, local_port = _address(columns[1], line)
+    remote_address, remote_port = _address(columns[2], line)
+    destination = remote_port.to_bytes(2, "big") + local_address + remote_address
+    return Socket(state(line), local_port, remote_port, destination, cookie=0)
+
+
+def listener(line: bytes) -> Listener:
+    """A listening socket: the queue is its accept queue, whose limit is not shown. Raises Malformed."""
+    columns = _columns(line)
+    try:
+        queued = int(columns[4].split(b":")[1], 16)
+    except (IndexError, ValueError):
+        raise _malformed(line, "tx_queue:rx_queue in the fifth column") from None
+    return Listener(_address(columns[1], line)[1], queued, backlog=None)
+
+
+def _columns(line: bytes) -> list[bytes]:
+    columns = line.split()
+    if len(columns) < _COLUMNS:
+        raise _malformed(line, f"at least {_COLUMNS} columns")
+    return columns
+
+
+def _address(column: bytes, line: bytes) -> tuple[bytes, int]:
+    """Address, as written, and port."""
+    address, _, port = column.partition(b":")
+    try:
+        number = int(port, 16)
+    except ValueError:
+        number = -1
+    if len(address) not in {8, 32} or len(port) != 4 or number < 0:
+        raise _malformed(line, "ADDRESS:PORT in hexadecimal in columns two and three")
+    return address, number
+
+
+def _malformed(line: bytes, expected: str) -> Malformed:
+    return Malformed(f"/proc/net/tcp: expected {expected}, found {_quoted(line)}")
+
+
+def _quoted(line: bytes) -> str:
+    return repr(line[:80].decode("ascii", "replace"))

@@ -1,0 +1,158 @@
+"""The metrics: their names, their help texts, and how a census and a record become families."""
+
+import platform
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from exporter import __version__
+from exporter.census import Census
+from exporter.limits import Limits
+from exporter.record import Record
+
+PREFIX = "tcpstate_"
+
+# Both tables: name in Limits.values and of the metric, and its help.
+_LIMITS = {
+    "time_wait_limit": "TIME_WAIT sockets and orphans in FIN_WAIT2 that may exist (net.ipv4.tcp_max_tw_buckets).",
+    "orphan_sockets": "Sockets on the whole host that no process holds and that are still closing.",
+    "orphan_limit": "Orphaned sockets that may exist on the whole host (net.ipv4.tcp_max_orphans).",
+    "fin_timeout_seconds": "How long an orphan stays in FIN_WAIT2 (net.ipv4.tcp_fin_timeout); a held socket is not bound by it.",
+    "keepalive_time_seconds": "Idle time before the first keepalive probe (net.ipv4.tcp_keepalive_time).",
+    "keepalive_interval_seconds": "Time between keepalive probes (net.ipv4.tcp_keepalive_intvl).",
+    "keepalive_probes": "Unanswered keepalive probes that end a connection (net.ipv4.tcp_keepalive_probes).",
+}
+_COUNTERS = {
+    "time_wait_overflows": "Sockets dropped instead of entering TIME_WAIT because of the limit (TCPTimeWaitOverflow).",
+    "aborted_on_timeout": "Connections ended because the peer did not answer in time (TCPAbortOnTimeout).",
+    "aborted_on_memory": "Connections ended because of too many orphans or too little memory (TCPAbortOnMemory).",
+    "listen_overflows": "Connections refused because an accept queue was full (ListenOverflows).",
+    "listen_drops": "Connection requests dropped by listening sockets for any reason (ListenDrops).",
+    "active_opens": "Connections begun by this host (ActiveOpens).",
+    "passive_opens": "Connections accepted by this host (PassiveOpens).",
+}
+
+
+@dataclass(frozen=True)
+class Build:
+    """What is running."""
+
+    version: str = __version__
+    revision: str = ""
+    python: str = platform.python_version()
+
+
+class SampleCollector(Collector):
+    """Formats the record that *latest* gives, at the time that *clock* gives; decides nothing."""
+
+    def __init__(self, latest: Callable[[], Record], clock: Callable[[], float], build: Build) -> None:
+        self._latest = latest
+        self._clock = clock
+        self._build = build
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: registering must not need a sample."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """All families; those of the sockets only while there is a census that is fresh."""
+        record, now = self._latest(), self._clock()
+        census = record.census(now)
+        if census is not None:
+            yield from _sockets(census)
+            yield from _ephemeral(census)
+            yield from _limits(census.limits)
+        yield _one("up", "Whether the last sample succeeded.", record.is_up(now))
+        yield from _sampler(record)
+        yield from _last(record)
+        yield from _reload(record)
+        yield InfoMetricFamily(PREFIX + "build", "The running exporter.", vars(self._build))
+
+
+def _sockets(census: Census) -> Iterator[Metric]:
+    sockets = _gauge("sockets", "TCP sockets by state, role of this host and port of the service.", "role", "port", "state")
+    for (role, port), counts in census.sockets.items():
+        for state, number in counts.items():
+            sockets.add_metric((role, port, state.label), number)
+    yield sockets
+    folded = _gauge("folded_ports", "Ports that have sockets and are counted together under port=\"other\".", "role")
+    for role, ports in census.folded_ports.items():
+        folded.add_metric((role,), ports)
+    yield folded
+    yield from _accept_queues(census)
+
+
+def _accept_queues(census: Census) -> Iterator[Metric]:
+    """The fullest queue of each port; a family that the source knows nothing of is left out."""
+    queued = _gauge("accept_queue_sockets", "Connections waiting in the port's fullest accept queue.", "port")
+    limit = _gauge("accept_queue_limit", "Connections that may wait in that queue (the backlog).", "port")
+    for port, queue in census.accept_queues.items():
+        queued.add_metric((port,), queue.queued)
+        if queue.limit is not None:
+            limit.add_metric((port,), queue.limit)
+    yield from (family for family in (queued, limit) if family.samples)
+
+
+def _ephemeral(census: Census) -> Iterator[Metric]:
+    if census.limits.ephemeral_ports is not None:
+        yield _one(
+            "ephemeral_ports",
+            "Local ports for outgoing connections (net.ipv4.ip_local_port_range less the reserved ones).",
+            census.limits.ephemeral_ports,
+        )
+    yield _one(
+        "ephemeral_ports_busiest_destination",
+        "Local ports in use towards the local address, remote address and remote port that use most of them.",
+        census.busiest_destination,
+    )
+
+
+def _limits(limits: Limits) -> Iterator[Metric]:
+    for name, help_text in _LIMITS.items():
+        if name in limits.values:
+            yield _one(name, help_text, limits.values[name])
+    for name, help_text in _COUNTERS.items():
+        if name in limits.values:
+            yield CounterMetricFamily(PREFIX + name, help_text, value=limits.values[name])
+
+
+def _sampler(record: Record) -> Iterator[Metric]:
+    yield InfoMetricFamily(PREFIX + "source", "The source of the sockets.", {"source": record.source})
+    yield _one("sample_interval_seconds", "Time between samples, stretched where max_cpu asks for it.", record.interval)
+    yield CounterMetricFamily(PREFIX + "samples", "Samples begun.", value=record.samples)
+    failures = CounterMetricFamily(PREFIX + "sample_failures", "Samples that failed.", labels=("source", "reason"))
+    for key, number in record.failures.items():
+        failures.add_metric(key, number)
+    yield failures
+    yield CounterMetricFamily(
+        PREFIX + "samples_skipped", "Samples left out because the one before took too long.", value=record.skipped
+    )
+
+
+def _last(record: Record) -> Iterator[Metric]:
+    if record.last is not None:
+        yield _one("last_sample_timestamp_seconds", "When the last good sample was taken.", record.last.at)
+        yield _one("sample_duration_seconds", "How long the last good sample took.", record.last.seconds)
+
+
+def _reload(record: Record) -> Iterator[Metric]:
+    yield _one(
+        "config_last_reload_successful",
+        "Whether the configuration was good when it was last loaded.",
+        record.reload.succeeded,
+    )
+    yield _one(
+        "config_last_reload_success_timestamp_seconds",
+        "When the configuration in force was loaded.",
+        record.reload.succeeded_at,
+    )
+
+
+def _gauge(name: str, help_text: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(PREFIX + name, help_text, labels=labels)
+
+
+def _one(name: str, help_text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(PREFIX + name, help_text, value=value)

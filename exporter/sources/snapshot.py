@@ -1,0 +1,57 @@
+"""What a source gives: one reading of the TCP sockets of one network namespace."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from exporter.roles import Roles
+from exporter.tally import Tally
+from exporter.tcp import BULK, Listener, Socket, State
+
+RolesFor = Callable[[Sequence[Listener]], Roles]
+"""The roles that follow from the listening sockets: a source reads those first and asks."""
+
+Watch = Callable[[Iterable[Socket]], None]
+"""Takes the sockets that are looked at one by one, some at a time, so that they need not all be held."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A complete reading; the watched sockets have gone to the reader's *watch* by then."""
+
+    listeners: Sequence[Listener]
+    bulk: Mapping[State, Tally]
+    """The sockets in each of ``tcp.BULK``."""
+
+
+class Source(Protocol):
+    """A way to ask the kernel for the sockets of this process' network namespace."""
+
+    name: str
+
+    def read(self, roles_for: RolesFor, watch: Watch) -> Snapshot:
+        """Read all sockets once.
+
+        Raises:
+            SourceUnavailable: this source does not work here at all.
+            SampleError: this reading failed; whatever *watch* was given is void.
+        """
+
+    def close(self) -> None: ...
+
+
+def take(listeners: Sequence[Listener], sockets: Iterable[Socket], roles_for: RolesFor, watch: Watch) -> Snapshot:
+    """A snapshot from a source that gives all *sockets* but the listening ones one by one."""
+    roles = roles_for(listeners)
+    bulk = {state: Tally(roles) for state in BULK}
+    watch(_watched(sockets, bulk))
+    return Snapshot(listeners, bulk)
+
+
+def _watched(sockets: Iterable[Socket], bulk: Mapping[State, Tally]) -> Iterator[Socket]:
+    """Count those in a bulk state, pass the others on."""
+    for one in sockets:
+        if one.state in bulk:
+            bulk[one.state].add_one(one.local_port, one.remote_port, one.destination)
+        else:
+            yield one

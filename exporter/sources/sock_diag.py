@@ -1,0 +1,179 @@
+"""Sockets through NETLINK_SOCK_DIAG, the interface behind ss(8). No privileges are needed.
+
+The legacy request walks the kernel's table once for IPv4 and IPv6 together; where a kernel refuses it, one modern
+request for each family does the same in twice the walks. Listening sockets stand in a table of their own and come
+first, because the roles follow from them; everything else comes in one walk. TIME_WAIT sockets are described in
+shorter messages than the rest, and taking messages of two lengths apart costs more than a second walk once there
+are many of them: then they get one.
+"""
+
+import errno
+import secrets
+import socket
+import struct
+from collections.abc import Callable, Iterator, Sequence
+
+from exporter.decode import inet_diag, netlink
+from exporter.decode.inet_diag import Rows
+from exporter.errors import ExporterError, KernelRefused, Malformed, ReadFailed, SourceUnavailable, TimedOut, Truncated
+from exporter.sources.snapshot import RolesFor, Snapshot, Watch
+from exporter.tally import Tally
+from exporter.tcp import BULK, Listener, Socket, State
+
+NETLINK_SOCK_DIAG = 4
+TIMEOUT_SECONDS = 10
+"""How long the kernel may take for the next datagram. It answers within a millisecond, or never."""
+
+MAX_DATAGRAM = 1 << 16
+"""Size of the receive buffer in bytes. The kernel fills up to 32 KiB of it, and cuts off what does not fit."""
+BATCH = 8
+"""Datagrams decoded together: 256 KiB, so that what is done once a batch is nothing beside what is done per socket."""
+
+# Bits 1 to 11. Bit 13 would add sockets that are bound and nothing else, which no other tool counts.
+_EVERYTHING = 0xFFE
+_LISTEN = 1 << State.LISTEN
+_TIME_WAIT = 1 << State.TIME_WAIT
+
+_UNSUPPORTED = {errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.EPERM, errno.EACCES}
+
+
+def connect() -> socket.socket:
+    """A netlink socket for the network namespace of this thread.
+
+    Raises SourceUnavailable where there is no AF_NETLINK, or a sandbox forbids it.
+    """
+    try:
+        found = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
+    except (AttributeError, OSError) as error:
+        raise SourceUnavailable(f"no netlink socket: {error}") from error
+    # Not settimeout(): that would cost a poll(2) for each of a thousand datagrams.
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", TIMEOUT_SECONDS, 0))
+    return found
+
+
+class SockDiag:
+    """The source over one netlink socket, opened when first needed and anew after any error."""
+
+    name = "sock_diag"
+
+    def __init__(self, connect: Callable[[], socket.socket] = connect) -> None:
+        self._connect = connect
+        self._socket: socket.socket | None = None
+        self._families: tuple[int, ...] = ()
+        """The address families to ask for one by one; none as long as the legacy request works."""
+        self._time_waits_apart = False
+
+    def read(self, roles_for: RolesFor, watch: Watch) -> Snapshot:
+        """Read all sockets; see ``Source.read``."""
+        try:
+            return self._read(roles_for, watch)
+        except KernelRefused as refusal:
+            self.close()
+            if refusal.errno not in _UNSUPPORTED:
+                raise
+            if self._families:
+                raise SourceUnavailable(f"no dump of TCP sockets: {refusal}") from refusal
+            self._families = (socket.AF_INET, socket.AF_INET6)
+            return self.read(roles_for, watch)
+        except ExporterError:
+            # What is left of an unfinished dump would be taken for the answer to the next request.
+            self.close()
+            raise
+
+    def _read(self, roles_for: RolesFor, watch: Watch) -> Snapshot:
+        listeners = self._listeners()
+        roles = roles_for(listeners)
+        bulk = {state: Tally(roles) for state in BULK}
+        seen: set[int] = set()
+        for states in self._walks():
+            for rows in self._dump(states):
+                watched = _count(rows, bulk)
+                if any(watched):
+                    watch(_new(rows.sockets(watched), seen))
+        time_waits = bulk[State.TIME_WAIT].sockets()
+        self._time_waits_apart = time_waits > 5000 + bulk[State.ESTABLISHED].sockets() // 8
+        return Snapshot(listeners, bulk)
+
+    def _walks(self) -> tuple[int, ...]:
+        connected = _EVERYTHING & ~_LISTEN
+        return (connected & ~_TIME_WAIT, _TIME_WAIT) if self._time_waits_apart else (connected,)
+
+    def _listeners(self) -> Sequence[Listener]:
+        return [listener for rows in self._dump(_LISTEN) for listener in rows.listeners()]
+
+    def _dump(self, states: int) -> Iterator[Rows]:
+        """The sockets whose state is in the bit set *states*."""
+        if not self._families:
+            yield from self._ask(inet_diag.TCPDIAG_GETSOCK, inet_diag.legacy_request(states))
+        for family in self._families:
+            yield from self._ask(inet_diag.SOCK_DIAG_BY_FAMILY, inet_diag.request(family, states))
+
+    def _ask(self, message_type: int, body: bytes) -> Iterator[Rows]:
+        sequence = secrets.randbits(32)
+        netlink_socket = self._open()
+        _send(netlink_socket, netlink.request(message_type, sequence, body))
+        done = False
+        while not done:
+            datagrams = [_receive(netlink_socket)]
+            done = netlink.is_last(datagrams[-1], sequence)
+            while not done and len(datagrams) < BATCH:
+                datagrams.append(_receive(netlink_socket))
+                done = netlink.is_last(datagrams[-1], sequence)
+            yield from map(inet_diag.rows, netlink.runs(b"".join(datagrams), sequence))
+
+    def _open(self) -> socket.socket:
+        if self._socket is None:
+            self._socket = self._connect()
+        return self._socket
+
+    def close(self) -> None:
+        """Close the netlink socket; the next reading opens another."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def _count(rows: Rows, bulk: dict[State, Tally]) -> bytes:
+    """Count those of *rows* that are in a bulk state, and give a byte a socket that is 1 for the others."""
+    states = rows.states
+    for state, tally in bulk.items():
+        here = states.count(state)
+        if here == len(states):
+            tally.add(rows)
+            return b""
+        if here:
+            tally.add(rows, states.translate(_MASKS[state]))
+    return states.translate(_IS_WATCHED)
+
+
+_MASKS = {state: bytes(0xFF if byte == state else 0 for byte in range(256)) for state in BULK}
+_IS_WATCHED = bytes(byte not in BULK for byte in range(256))
+
+
+def _new(sockets: Iterator[Socket], seen: set[int]) -> Iterator[Socket]:
+    """Those not *seen*: one that moves in the table while it is walked can come twice."""
+    for one in sockets:
+        if one.cookie not in seen:
+            seen.add(one.cookie)
+            yield one
+
+
+def _send(netlink_socket: socket.socket, request: bytes) -> None:
+    try:
+        netlink_socket.send(request)
+    except OSError as error:
+        raise ReadFailed(f"cannot ask for a dump: {error}") from error
+
+
+def _receive(netlink_socket: socket.socket) -> bytes:
+    try:
+        datagram, _, flags, sender = netlink_socket.recvmsg(MAX_DATAGRAM)
+    except BlockingIOError as error:
+        raise TimedOut(f"no answer from the kernel in {TIMEOUT_SECONDS} s") from error
+    except OSError as error:
+        raise ReadFailed(f"cannot receive a dump: {error}") from error
+    if flags & socket.MSG_TRUNC:
+        raise Truncated(f"a datagram was longer than {MAX_DATAGRAM} bytes")
+    if sender[0]:
+        raise Malformed(f"an answer from process {sender[0]}, expected the kernel")
+    return datagram
