@@ -78,7 +78,9 @@ class Count:
         )
 
 
-def _by_label(by_state: Mapping[State, Mapping[Endpoint, int]], labels: Labels) -> Mapping[tuple[Role, str], Mapping[State, int]]:
+def _by_label(
+    by_state: Mapping[State, Mapping[Endpoint, int]], labels: Labels
+) -> Mapping[tuple[Role, str], Mapping[State, int]]:
     """Add up, from a table of zeros: what is known to be none is said to be none."""
     table = {key: dict.fromkeys(State, 0) for key in _keys(labels)}
     for state, counts in by_state.items():

@@ -1,11 +1,11 @@
 """What can go wrong, divided by what the caller does next.
 
-    ExporterError
-    ├── SourceUnavailable   this source cannot work here: use the next one
-    ├── SampleError         this sample is lost: count it under its reason, keep the last census, go on
-    │   ├── Truncated, Malformed, Interrupted, TimedOut, KernelRefused, ReadFailed
-    ├── ConfigError         the user has to mend a file: print every fault, exit 2
-    └── StartError          the daemon cannot start: print one line, exit 1
+ExporterError
+├── SourceUnavailable   this source cannot work here: use the next one
+├── SampleError         this sample is lost: count it under its reason, keep the last census, go on
+│   ├── Truncated, Malformed, Interrupted, TimedOut, KernelRefused, ReadFailed
+├── ConfigError         the user has to mend a file: print every fault, exit 2
+└── StartError          the daemon cannot start: print one line, exit 1
 """
 
 from dataclasses import dataclass

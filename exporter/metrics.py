@@ -19,7 +19,7 @@ _LIMITS = {
     "time_wait_limit": "TIME_WAIT sockets and orphans in FIN_WAIT2 that may exist (net.ipv4.tcp_max_tw_buckets).",
     "orphan_sockets": "Sockets on the whole host that no process holds and that are still closing.",
     "orphan_limit": "Orphaned sockets that may exist on the whole host (net.ipv4.tcp_max_orphans).",
-    "fin_timeout_seconds": "How long an orphan stays in FIN_WAIT2 (net.ipv4.tcp_fin_timeout); a held socket is not bound by it.",
+    "fin_timeout_seconds": "How long an orphan stays in FIN_WAIT2, not a held socket (net.ipv4.tcp_fin_timeout).",
     "keepalive_time_seconds": "Idle time before the first keepalive probe (net.ipv4.tcp_keepalive_time).",
     "keepalive_interval_seconds": "Time between keepalive probes (net.ipv4.tcp_keepalive_intvl).",
     "keepalive_probes": "Unanswered keepalive probes that end a connection (net.ipv4.tcp_keepalive_probes).",
@@ -47,7 +47,7 @@ class Build:
 class SampleCollector(Collector):
     """Formats the record that *latest* gives, at the time that *clock* gives; decides nothing."""
 
-    def __init__(self, latest: Callable[[], Record], clock: Callable[[], float], build: Build) -> None:
+    def __init__(self, latest: Callable[[], Record], clock: Callable[[], float], build: Build = Build()) -> None:
         self._latest = latest
         self._clock = clock
         self._build = build
@@ -72,12 +72,14 @@ class SampleCollector(Collector):
 
 
 def _sockets(census: Census) -> Iterator[Metric]:
-    sockets = _gauge("sockets", "TCP sockets by state, role of this host and port of the service.", "role", "port", "state")
+    sockets = _gauge(
+        "sockets", "TCP sockets by state, role of this host and port of the service.", "role", "port", "state"
+    )
     for (role, port), counts in census.sockets.items():
         for state, number in counts.items():
             sockets.add_metric((role, port, state.label), number)
     yield sockets
-    folded = _gauge("folded_ports", "Ports that have sockets and are counted together under port=\"other\".", "role")
+    folded = _gauge("folded_ports", 'Ports that have sockets and are counted together under port="other".', "role")
     for role, ports in census.folded_ports.items():
         folded.add_metric((role,), ports)
     yield folded

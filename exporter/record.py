@@ -1,5 +1,6 @@
 """What the sampler knows about itself, beside the last census."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -51,12 +52,17 @@ class Record:
 
     def census(self, now: float) -> Census | None:
         """The last census, unless it is too old at the monotonic time *now* to speak for the host."""
-        return None if self.is_stale(now) or self.last is None else self.last.census
+        return self.last.census if self.last and not self.is_stale(now) else None
 
     def is_up(self, now: float) -> bool:
         """Whether the last sample succeeded, and not too long before the monotonic time *now*."""
         return self.succeeded and not self.is_stale(now)
 
+    @property
+    def stale_at(self) -> float:
+        """When, on the monotonic clock, the last census gets too old."""
+        return -math.inf if self.last is None else self.last.since + MISSED_INTERVALS * self.interval
+
     def is_stale(self, now: float) -> bool:
         """Whether there is no sample younger than some intervals."""
-        return self.last is None or now - self.last.since > MISSED_INTERVALS * self.interval
+        return now > self.stale_at

@@ -4,8 +4,8 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
-from threading import Event, Lock
+from dataclasses import dataclass, replace
+from threading import Event
 
 from exporter import pace
 from exporter.census import Count
@@ -15,6 +15,7 @@ from exporter.limits import Limits
 from exporter.ports import PortBook
 from exporter.record import Record, Reload, Taken
 from exporter.sources.choice import FirstThatWorks, candidates
+from exporter.sources.snapshot import Source
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +25,42 @@ REASONS = (*(error.reason for error in SAMPLE_ERRORS), UNAVAILABLE, UNEXPECTED)
 """Why a sample can fail: the values of the label ``reason``."""
 
 
+@dataclass(frozen=True)
+class Clocks:
+    """The times that the sampler reads, in seconds."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    cpu: Callable[[], float] = time.thread_time
+    """Processor time of the sampling thread."""
+
+
+def take(
+    source: Source,
+    book: PortBook,
+    read_limits: Callable[[], Limits],
+    clocks: Clocks = Clocks(),
+) -> Taken:
+    """Take one sample. Raises SampleError or SourceUnavailable."""
+    at, since = clocks.wall(), clocks.monotonic()
+    count = Count(book, read_limits(), since)
+    census = count.census(source.read(count.roles_for, count.watch))
+    return Taken(census, at, since, clocks.monotonic() - since)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a sample failed."""
+
+    reason: str
+    """One of REASONS."""
+    message: str
+
+
 class Sampler:
     """Reads the sockets again and again and gives each new record to *publish*.
 
-    ``run`` belongs to one thread; ``follow`` and ``stop`` may be called from others.
+    ``run`` belongs to one thread; ``follow``, ``refuse`` and ``stop`` may be called from another.
     """
 
     def __init__(
@@ -35,19 +68,101 @@ class Sampler:
         config: Config,
         read_limits: Callable[[], Limits],
         publish: Callable[[Record], None],
-        *,
-        monotonic: Callable[[], float] = time.monotonic,
-        cpu: Callable[[], float] = time.thread_time,
-        wall: Callable[[], float] = time.time,
+        clocks: Clocks = Clocks(),
     ) -> None:
-        self._read_limits, self._publish = read_limits, publish
-        self._monotonic, self._cpu, self._wall = monotonic, cpu, wall
-        self._config = config
+        self._read_limits, self._publish, self._clocks = read_limits, publish, clocks
+        self._config = self._next_config = config
         self._source = FirstThatWorks(candidates(config.source))
         self._book = PortBook(config.ports)
-        self._pace = pace.start(config.interval, config.max_cpu, monotonic())
+        self._pace = pace.start(config.interval, config.max_cpu, clocks.monotonic())
+        self._reload = Reload(succeeded=True, succeeded_at=clocks.wall())
+        self._samples = 0
         self._failures: Counter[tuple[str, str]] = Counter()
-        self._wake, self._stopped, self._lock = Event(), False, Lock()
-        self._next_config: Config | None = None
-        self.record = Record(self._source.name, config.interval, Reload(succeeded=True, succeeded_at=wall()))
-'''
+        self._failing: str | None = None
+        self._last: Taken | None = None
+        self._publishing = 0.0
+        self._wake = Event()
+        self._stopping = False
+
+    def run(self) -> None:
+        """Sample until ``stop``."""
+        while not self._stopping:
+            self.sample()
+            self._wake.wait(max(0.0, self._pace.due - self._clocks.monotonic()))
+            self._wake.clear()
+        self._source.close()
+
+    def stop(self) -> None:
+        """End ``run``; a sample that is being taken is finished first."""
+        self._stopping = True
+        self._wake.set()
+
+    def follow(self, config: Config) -> None:
+        """Go by another *config*, beginning with a sample at once."""
+        self._next_config = config
+        self._reload = Reload(succeeded=True, succeeded_at=self._clocks.wall())
+        self._wake.set()
+
+    def refuse(self) -> None:
+        """Say in the next record that a configuration could not be loaded."""
+        self._reload = replace(self._reload, succeeded=False)
+
+    def sample(self) -> None:
+        """Take one sample and publish the record."""
+        self._adopt(self._next_config)
+        started = self._clocks.cpu()
+        failure = self._attempt()
+        self._note(failure)
+        ended = self._clocks.cpu()
+        # Publishing may render: that is paid for by the next interval, since this one has to be known by then.
+        self._pace = self._pace.after(self._clocks.monotonic(), ended - started + self._publishing)
+        self._publish(self._record(succeeded=failure is None))
+        self._publishing = self._clocks.cpu() - ended
+
+    def _adopt(self, config: Config) -> None:
+        if config is self._config:
+            return
+        if config.source != self._config.source:
+            self._source.close()
+            self._source = FirstThatWorks(candidates(config.source))
+        self._book.follow(config.ports)
+        self._pace = self._pace.follow(config.interval, config.max_cpu, self._clocks.monotonic())
+        self._config = config
+
+    def _attempt(self) -> Failure | None:
+        """Take a sample; nothing that happens to it may end the loop."""
+        try:
+            self._last = take(self._source, self._book, self._read_limits, self._clocks)
+        except SampleError as error:
+            return Failure(error.reason, str(error))
+        except SourceUnavailable as error:
+            return Failure(UNAVAILABLE, str(error))
+        except Exception as error:  # the loop outlives its own mistakes too
+            log.exception("a sample failed in an unexpected way")
+            return Failure(UNEXPECTED, repr(error))
+        return None
+
+    def _note(self, failure: Failure | None) -> None:
+        """Count, and log what is new: a failure that repeats every few seconds is one message."""
+        self._samples += 1
+        if failure:
+            self._failures[self._source.name, failure.reason] += 1
+        reason = failure.reason if failure else None
+        if reason != self._failing and failure:
+            log.warning("samples fail, reason %s: %s", failure.reason, failure.message)
+        elif reason != self._failing:
+            log.info("samples succeed again")
+        self._failing = reason
+
+    def _record(self, *, succeeded: bool) -> Record:
+        known = {(self._source.name, reason): 0 for reason in REASONS}
+        return Record(
+            source=self._source.name,
+            interval=self._pace.interval,
+            reload=self._reload,
+            last=self._last,
+            succeeded=succeeded,
+            samples=self._samples,
+            failures=known | self._failures,
+            skipped=self._pace.skipped,
+        )

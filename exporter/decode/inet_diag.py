@@ -42,12 +42,12 @@ _STATES = {int(state): state for state in State}
 
 
 def legacy_request(states: int) -> bytes:
-    """struct inet_diag_req for TCPDIAG_GETSOCK: IPv4 and IPv6 sockets in the *states* of the bit set, in one walk."""
+    """Struct inet_diag_req for TCPDIAG_GETSOCK: IPv4 and IPv6 sockets in the *states* of the bit set, in one walk."""
     return struct.pack("=4x48xII", states, 0)
 
 
 def request(family: int, states: int) -> bytes:
-    """struct inet_diag_req_v2 for SOCK_DIAG_BY_FAMILY: sockets of one address *family*."""
+    """Struct inet_diag_req_v2 for SOCK_DIAG_BY_FAMILY: sockets of one address *family*."""
     return struct.pack("=BBxxI48x", family, IPPROTO_TCP, states)
 
 

@@ -27,7 +27,9 @@ class Snapshot:
 class Source(Protocol):
     """A way to ask the kernel for the sockets of this process' network namespace."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As in the configuration."""
 
     def read(self, roles_for: RolesFor, watch: Watch) -> Snapshot:
         """Read all sockets once.

@@ -8,7 +8,7 @@ are many of them: then they get one.
 """
 
 import errno
-import secrets
+import os
 import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -109,7 +109,7 @@ class SockDiag:
             yield from self._ask(inet_diag.SOCK_DIAG_BY_FAMILY, inet_diag.request(family, states))
 
     def _ask(self, message_type: int, body: bytes) -> Iterator[Rows]:
-        sequence = secrets.randbits(32)
+        sequence = int.from_bytes(os.urandom(4), "little")
         netlink_socket = self._open()
         _send(netlink_socket, netlink.request(message_type, sequence, body))
         done = False

@@ -1,0 +1,213 @@
+"""The configuration: YAML text in, a frozen ``Config`` out, or one error that names every fault with its place.
+
+No file is needed: the defaults are the product. YAML is imported only when there is a file, because the exporter also
+has to start fast.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from exporter import durations
+from exporter.errors import ConfigError, Fault
+
+MAX_BYTES = 1 << 20
+MAX_PORT = 65535
+SOURCES = ("auto", "sock_diag", "procfs", "psutil")
+
+
+@dataclass(frozen=True)
+class PortRules:
+    """Which ports get a label of their own."""
+
+    listening: bool = True
+    """Whether every port that listens does."""
+    server: frozenset[int] = frozenset()
+    """Local ports that always do."""
+    client: frozenset[int] | None = None
+    """Remote ports that do, or None to choose them."""
+    max: int = 100
+    """How many may, per role."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """How to sample."""
+
+    interval: float = 5.0
+    """Seconds between samples."""
+    source: str = "auto"
+    """One of SOURCES."""
+    max_cpu: float = 0.05
+    """Share of one core that sampling may take."""
+    ports: PortRules = field(default_factory=PortRules)
+
+
+def named(path: Path | None) -> Config:
+    """The configuration in *path*, or the defaults where none is named. Raises ConfigError."""
+    return load(path) if path else Config()
+
+
+def load(path: Path) -> Config:
+    """The configuration in the file *path*. Raises ConfigError."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        text = content.decode()
+    except OSError as error:
+        raise ConfigError(str(path), (Fault("", f"cannot be read: {error.strerror}"),)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), (Fault("", f"expected UTF-8, found byte {error.start} is not"),)) from error
+    if len(content) > MAX_BYTES:
+        raise ConfigError(str(path), (Fault("", f"expected at most {MAX_BYTES} bytes"),))
+    return parse(text, str(path))
+
+
+def parse(text: str, file: str) -> Config:
+    """The configuration in *text*, read from *file*. Raises ConfigError."""
+    from exporter import yaml_document  # noqa: PLC0415 - see the module's docstring
+
+    document, faults = yaml_document.load(text)
+    values = _mapping(_KEYS)(document, "", faults)
+    if faults:
+        raise ConfigError(file, tuple(faults))
+    return Config(**values)
+
+
+Check = Callable[[Any, str, list[Fault]], Any]
+"""Takes a value and its path, gives the checked value, and adds the faults that it finds."""
+
+
+def _mapping(keys: Mapping[str, Check]) -> Check:
+    """A mapping of *keys*; nothing at all is an empty one."""
+
+    def check(value: Any, path: str, faults: list[Fault]) -> dict[str, Any]:
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            faults.append(_fault(path, f"a mapping with keys {', '.join(keys)}", value))
+            return {}
+        faults.extend(
+            _unknown(f"{path}.{key}" if path else f"{key}", str(key), keys) for key in value if key not in keys
+        )
+        known = {key: value[key] for key in keys if key in value}
+        return {key: keys[key](inner, f"{path}.{key}" if path else key, faults) for key, inner in known.items()}
+
+    return check
+
+
+def _scalar(expected: str, convert: Callable[[Any], Any]) -> Check:
+    """A value for which *convert* does not raise TypeError or ValueError."""
+
+    def check(value: Any, path: str, faults: list[Fault]) -> Any:
+        try:
+            return convert(value)
+        except (TypeError, ValueError):
+            faults.append(_fault(path, expected, value))
+            return None
+
+    return check
+
+
+def _interval(value: Any) -> float:
+    seconds = durations.seconds(value)
+    if not 0.1 <= seconds <= 3600:
+        raise ValueError(value)
+    return seconds
+
+
+def _share(value: Any) -> float:
+    match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)%", value, re.ASCII)
+    if match is None or not 0 < float(match[1]) <= 100:
+        raise ValueError(value)
+    return float(match[1]) / 100
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(value)
+        return str(value)
+
+    return convert
+
+
+def _bool(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _number(low: int, high: int) -> Callable[[Any], int]:
+    def convert(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(value)
+        return value
+
+    return convert
+
+
+def _port_range(value: Any) -> range:
+    """A port, or a range of ports, both ends included."""
+    if not isinstance(value, str):
+        port = _number(1, MAX_PORT)(value)
+        return range(port, port + 1)
+    match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", value, re.ASCII)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]) <= MAX_PORT:
+        raise ValueError(value)
+    return range(int(match[1]), int(match[2]) + 1)
+
+
+def _port_list(value: Any, path: str, faults: list[Fault]) -> frozenset[int]:
+    if not isinstance(value, list):
+        faults.append(_fault(path, "a list of ports", value))
+        return frozenset()
+    item = _scalar('a port from 1 to 65535, or a range such as "9000-9010"', _port_range)
+    found = [item(port, f"{path}[{index}]", faults) for index, port in enumerate(value)]
+    return frozenset(port for ports in found if ports is not None for port in ports)
+
+
+def _client_ports(value: Any, path: str, faults: list[Fault]) -> frozenset[int] | None:
+    return None if value == "auto" else _port_list(value, path, faults)
+
+
+def _ports(value: Any, path: str, faults: list[Fault]) -> PortRules:
+    before = len(faults)
+    found = _mapping(_PORT_KEYS)(value, path, faults)
+    if len(faults) > before:  # then some of what was found is not what it should be
+        return PortRules()
+    rules = PortRules(**found)
+    for role, named in (("server", rules.server), ("client", rules.client or frozenset())):
+        if len(named) > rules.max:
+            faults.append(
+                Fault(f"{path}.{role}", f"expected at most ports.max ({rules.max}) ports, found {len(named)}")
+            )
+    return rules
+
+
+_PORT_KEYS: Mapping[str, Check] = {
+    "listening": _scalar("true or false", _bool),
+    "server": _port_list,
+    "client": _client_ports,
+    "max": _scalar("a number from 1 to 1000", _number(1, 1000)),
+}
+
+_KEYS: Mapping[str, Check] = {
+    "interval": _scalar("a duration from 100ms to 1h, such as 5s", _interval),
+    "source": _scalar(f"one of {', '.join(SOURCES)}", _one_of(SOURCES)),
+    "max_cpu": _scalar("a share of one core above 0% and up to 100%, such as 5%", _share),
+    "ports": _ports,
+}
+
+
+def _unknown(path: str, key: str, keys: Mapping[str, Check]) -> Fault:
+    near = difflib.get_close_matches(key, keys, n=1)
+    return Fault(path, f"unknown key{f', did you mean {near[0]}?' if near else ''}")
+
+
+def _fault(path: str, expected: str, value: Any) -> Fault:
+    found = repr(value) if value is not None else "nothing"
+    return Fault(path, f"expected {expected}, found {found if len(found) <= 60 else found[:57] + '...'}")

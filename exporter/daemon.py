@@ -1,0 +1,143 @@
+"""The long-running process: joins the sampler, the metrics and the server, and follows signals.
+
+The sampler has a thread of its own; everything else happens in the event loop of the main thread.
+"""
+
+import asyncio
+import logging
+import math
+import os
+import platform
+import signal
+import sys
+import time
+from functools import partial
+from threading import Thread
+
+from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.registry import CollectorRegistry
+
+from exporter import __version__, config, limits, status_page
+from exporter.config import Config
+from exporter.errors import ConfigError
+from exporter.exposition import Exposition
+from exporter.flags import NAME, Flags
+from exporter.metrics import SampleCollector
+from exporter.record import Record
+from exporter.sampler import Sampler
+from exporter.server import addresses
+from exporter.server.connections import BoundedServer, Bounds, Connections
+from exporter.server.routes import Site, application
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 1.0
+"""How long answers under way may take at the end."""
+SWITCH_SECONDS = 0.001
+"""How long the sampling thread may keep the interpreter while a scrape waits; Python's default is five times that."""
+
+
+def run(flags: Flags, first: Config) -> None:
+    """Run until SIGTERM or SIGINT. Raises StartError."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    log.info("Starting %s, version %s, Python %s", NAME, __version__, platform.python_version())
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        log.warning("running as root, which is not needed")
+    asyncio.run(_Daemon(flags, first).run())
+
+
+class _Daemon:
+    def __init__(self, flags: Flags, first: Config) -> None:
+        self._flags = flags
+        self._record: Record | None = None
+        self._exposition = Exposition(self._registry(), time.monotonic)
+        self._sampler = Sampler(first, limits.read, self._publish)
+        self._thread = Thread(target=self._sampler.run, name="sampler", daemon=True)
+
+    def _registry(self) -> CollectorRegistry:
+        registry = CollectorRegistry()
+        registry.register(SampleCollector(self._latest, time.monotonic))
+        if self._flags.exporter_metrics:
+            for collector in (ProcessCollector, PlatformCollector, GCCollector):
+                collector(registry=registry)
+        return registry
+
+    async def run(self) -> None:
+        """Sample first, so that the first scrape finds something; then serve; then end cleanly."""
+        stop = self._follow_signals()
+        self._sampled = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+        await _first_of(self._sampled, stop)
+        if not stop.is_set():
+            await self._serve(stop)
+        self._sampler.stop()
+        log.info("Stopped")
+
+    async def _serve(self, stop: asyncio.Event) -> None:
+        bounds = Bounds()
+        connections = Connections(bounds)
+        server = BoundedServer(application(self._site(), connections), connections, bounds)
+        sockets = addresses.passed() if self._flags.systemd_socket else addresses.bind_all(self._flags.listen_addresses)
+        server.serve(sockets)
+        for one in sockets:
+            log.info("Listening on %s", addresses.name(one))
+        await stop.wait()
+        await server.drain(DRAIN_SECONDS)
+
+    def _site(self) -> Site:
+        return Site(
+            exposition=self._exposition,
+            page=self._page,
+            healthy=self._thread.is_alive,
+            ready=lambda: self._record is not None,
+            reload=self._reload if self._flags.enable_lifecycle else None,
+            telemetry_path=self._flags.telemetry_path,
+            max_requests=self._flags.max_requests,
+        )
+
+    def _page(self) -> str:
+        links = [(self._flags.telemetry_path, "metrics"), ("/-/healthy", "healthy"), ("/-/ready", "ready")]
+        return status_page.render(self._latest(), time.monotonic(), version=__version__, links=links)
+
+    def _latest(self) -> Record:
+        assert self._record is not None, "nothing is served before the first sample"  # noqa: S101
+        return self._record
+
+    def _publish(self, record: Record) -> None:
+        """Called by the sampler, in its thread."""
+        self._record = record
+        now = time.monotonic()
+        self._exposition.refresh(math.inf if record.is_stale(now) else record.stale_at)
+        self._loop.call_soon_threadsafe(self._sampled.set)
+
+    def _follow_signals(self) -> asyncio.Event:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, partial(loop.run_in_executor, None, self._hang_up))
+        return stop
+
+    def _hang_up(self) -> None:
+        try:
+            self._reload()
+        except ConfigError:
+            log.info("the configuration in force stays")
+
+    def _reload(self) -> None:
+        """Load the configuration anew; a bad one changes nothing but the metric that says so."""
+        try:
+            self._sampler.follow(config.named(self._flags.config_file))
+        except ConfigError as error:
+            self._sampler.refuse()
+            for fault in error.faults:
+                log.error("%s: %s", error.file, fault)  # noqa: TRY400 - the fault is in a file, not here
+            raise
+        log.info("configuration reloaded")
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()

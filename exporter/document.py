@@ -1,0 +1,32 @@
+"""A census as a JSON document, for scripts."""
+
+import json
+from collections.abc import Mapping
+
+from exporter.census import Census
+from exporter.record import Taken
+from exporter.tcp import State
+
+
+def render(taken: Taken, source: str) -> str:
+    """One object: times in Unix seconds, sockets by role, port and state."""
+    census = taken.census
+    return json.dumps(
+        {
+            "timestamp": taken.at,
+            "source": source,
+            "totals": {state.label: census.total(state) for state in State},
+            "ports": [_port(census, *key, counts) for key, counts in census.sockets.items()],
+            "busiest_destination": census.busiest_destination,
+            "ephemeral_ports": census.limits.ephemeral_ports,
+            "limits_and_counters": dict(census.limits.values),
+        },
+        indent=2,
+    )
+
+
+def _port(census: Census, role: str, port: str, counts: Mapping[State, int]) -> dict[str, object]:
+    sockets = {state.label: number for state, number in counts.items()}
+    queue = census.accept_queues.get(port) if role == "server" else None
+    described: dict[str, object] = {"role": role, "port": port, "sockets": sockets}
+    return described | {"accept_queue": {"queued": queue.queued, "limit": queue.limit}} if queue else described

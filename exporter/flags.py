@@ -1,0 +1,133 @@
+"""The command line, in the style of Prometheus' exporters."""
+
+import argparse
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from exporter import __version__
+from exporter.logs import LEVELS
+
+NAME = "tcp-state-exporter"
+PORT = 10060
+"""The default port, provisional until it is registered."""
+ONCE = ("table", "prometheus", "json")
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What the command line says."""
+
+    config_file: Path | None
+    config_check: bool
+    once: str | None
+    """One of ONCE, or None to run as a daemon."""
+    listen_addresses: Sequence[str]
+    telemetry_path: str
+    systemd_socket: bool
+    enable_lifecycle: bool
+    max_requests: int
+    """Scrapes answered at the same time at most; 0 for any number."""
+    exporter_metrics: bool
+    log_level: str
+    log_format: str
+
+
+def parse(arguments: Sequence[str]) -> Flags:
+    """Raises SystemExit: 0 after ``--help`` and ``--version``, 2 with one line on standard error otherwise."""
+    found = _parser().parse_args(arguments)
+    return Flags(
+        config_file=found.config_file,
+        config_check=found.config_check,
+        once=found.once,
+        listen_addresses=tuple(found.listen_addresses or [f":{PORT}"]),
+        telemetry_path=found.telemetry_path,
+        systemd_socket=found.systemd_socket,
+        enable_lifecycle=found.enable_lifecycle,
+        max_requests=found.max_requests,
+        exporter_metrics=not found.disable_exporter_metrics,
+        log_level=found.log_level,
+        log_format=found.log_format,
+    )
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _OneLineParser(
+        prog=NAME,
+        description="Count this host's TCP sockets by state, role and port, and serve them to Prometheus.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--config.file", dest="config_file", type=Path, metavar="FILE", help="configuration; none is needed")
+    add("--config.check", dest="config_check", action="store_true", help="check the configuration and exit")
+    add(
+        "--once",
+        nargs="?",
+        const="table",
+        choices=ONCE,
+        help="sample once, print it as a table (the default), metrics or JSON, and exit",
+    )
+    _add_web(parser)
+    add("--log.level", dest="log_level", choices=LEVELS, default="info", help="least severe messages to log (info)")
+    add(
+        "--log.format", dest="log_format", choices=("logfmt", "json"), default="logfmt", help="form of the log (logfmt)"
+    )
+    version = (
+        f"{NAME}, version {__version__}\n  python:    {platform.python_version()}\n  platform:  {platform.platform()}"
+    )
+    add("--version", action="version", version=version)
+    return parser
+
+
+def _add_web(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--web.listen-address",
+        dest="listen_addresses",
+        action="append",
+        metavar="ADDRESS",
+        help=f"address to listen on, may be repeated (:{PORT})",
+    )
+    add(
+        "--web.telemetry-path",
+        dest="telemetry_path",
+        type=_path,
+        default="/metrics",
+        metavar="PATH",
+        help="path of the metrics (/metrics)",
+    )
+    add("--web.systemd-socket", dest="systemd_socket", action="store_true", help="use the sockets that systemd passes")
+    add("--web.enable-lifecycle", dest="enable_lifecycle", action="store_true", help="allow POST /-/reload")
+    add(
+        "--web.max-requests",
+        dest="max_requests",
+        type=_count,
+        default=40,
+        metavar="N",
+        help="scrapes answered at the same time at most, 0 for any number (40)",
+    )
+    add(
+        "--web.disable-exporter-metrics",
+        dest="disable_exporter_metrics",
+        action="store_true",
+        help="leave out process_* and python_*",
+    )
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/") or any(character in text for character in "?#"):
+        raise argparse.ArgumentTypeError(f"expected a path that begins with /, found {text!r}")
+    return text
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"expected a number from 0, found {text!r}")
+    return int(text)

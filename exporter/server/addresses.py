@@ -1,0 +1,77 @@
+"""Sockets to listen on, from addresses in Prometheus' style: ``:10060``, ``host:10060``, ``[::1]:10060``."""
+
+import errno
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tornado.netutil import bind_sockets
+
+from exporter.errors import StartError
+
+_FIRST_PASSED = 3
+"""The first descriptor that systemd passes (SD_LISTEN_FDS_START)."""
+
+
+def bind(address: str) -> list[socket.socket]:
+    """Listening sockets for *address*; without a host, for all addresses of IPv4 and, where there is one, IPv6.
+
+    Raises StartError.
+    """
+    host, port = _parse(address)
+    try:
+        return list(bind_sockets(port, host))
+    except socket.gaierror as error:
+        raise StartError(f"cannot listen on {address}: no such host: {error.strerror}") from error
+    except OSError as error:
+        hint = _hint(port) if error.errno == errno.EADDRINUSE else ""
+        raise StartError(f"cannot listen on {address}: {os.strerror(error.errno or 0)}{hint}") from error
+
+
+def bind_all(addresses: Iterable[str]) -> list[socket.socket]:
+    """Listening sockets for all *addresses*. Raises StartError."""
+    return [one for address in addresses for one in bind(address)]
+
+
+def name(one: socket.socket) -> str:
+    """The address that *one* listens on."""
+    host, port, *_ = one.getsockname()
+    return f"[{host}]:{port}" if one.family == socket.AF_INET6 else f"{host}:{port}"
+
+
+def _parse(address: str) -> tuple[str, int]:
+    host, colon, port = address.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or (":" in host and not bracketed) or not (port.isascii() and port.isdigit()):
+        raise StartError(f"cannot listen on {address!r}: expected HOST:PORT, [IPV6]:PORT or :PORT")
+    if not 0 <= int(port) <= 65535:
+        raise StartError(f"cannot listen on {address!r}: expected a port up to 65535")
+    return host[1:-1] if bracketed else host, int(port)
+
+
+def _hint(port: int, proc: Path = Path("/proc")) -> str:
+    """Hosts that ran out of ephemeral ports have widened the range, and then outgoing connections take this one."""
+    try:
+        low, high = map(int, (proc / "sys/net/ipv4/ip_local_port_range").read_text().split())
+    except (OSError, ValueError):
+        return ""
+    if not low <= port <= high:
+        return ""
+    return f"; an outgoing connection may have it: reserve it with net.ipv4.ip_local_reserved_ports={port}"
+
+
+def passed(environment: Mapping[str, str] = os.environ, pid: int | None = None) -> list[socket.socket]:
+    """The listening sockets that systemd passes (sd_listen_fds(3)). Raises StartError if there are none."""
+    if environment.get("LISTEN_PID") != str(os.getpid() if pid is None else pid):
+        raise StartError("--web.systemd-socket: systemd has passed no socket to this process")
+    count = environment.get("LISTEN_FDS", "")
+    if not count.isdigit() or not int(count):
+        raise StartError(f"--web.systemd-socket: expected a number of sockets in LISTEN_FDS, found {count!r}")
+    try:
+        sockets = [socket.socket(fileno=_FIRST_PASSED + index) for index in range(int(count))]
+    except OSError as error:
+        raise StartError(f"--web.systemd-socket: a passed descriptor is no socket: {error.strerror}") from error
+    for one in sockets:
+        one.setblocking(False)
+    return sockets

@@ -1,0 +1,146 @@
+"""Tornado's HTTP server with a bound on everything that a client can make it keep.
+
+Tornado bounds the size of headers and bodies and how long a body may take. It does not bound how many connections there
+are (and spins when it runs out of descriptors), nor how long a client may take to read an answer; it has one time for
+a request that does not come and for a connection that waits for its next one; and it cuts answers off when it stops.
+"""
+
+import asyncio
+import resource
+import socket
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from tornado.http1connection import HTTP1ServerConnection
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import PeriodicCallback
+from tornado.iostream import IOStream
+from tornado.web import Application
+
+MAX_HEADER_BYTES = 16 << 10
+MAX_BODY_BYTES = 4 << 10
+BODY_SECONDS = 5.0
+SWEEP_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a client may take, in connections and seconds."""
+
+    connections: int = 256
+    request: float = 10.0
+    """From connecting to the end of the first request's header."""
+    idle: float = 360.0
+    """Between requests: longer than Prometheus keeps an idle connection, so that the TIME_WAIT is on its side."""
+    answer: float = 10.0
+    """To read an answer."""
+
+
+@dataclass
+class _Client:
+    """What is known of a connection."""
+
+    since: float
+    """When it was opened, or its last request ended."""
+    served: bool = False
+    """Whether it has had an answer."""
+    busy: bool = False
+    """Whether a request of its is being answered."""
+    writing_since: float | None = None
+
+
+class Connections:
+    """The open connections."""
+
+    def __init__(self, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> None:
+        self._bounds, self._clock = bounds, clock
+        self._limit = min(bounds.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        self._clients: dict[IOStream, _Client] = {}
+
+    def opened(self, stream: IOStream) -> None:
+        """Take in a connection; when there is no place, the one that deserves its place least has to go."""
+        while len(self._clients) >= self._limit:
+            least = min(self._clients, key=self._merit)
+            # close() is noticed only later, and more connections may be accepted before that.
+            del self._clients[least]
+            least.close()
+        self._clients[stream] = _Client(self._clock())
+
+    def _merit(self, stream: IOStream) -> tuple[bool, bool, float]:
+        client = self._clients[stream]
+        return client.busy, client.served, client.since
+
+    def closed(self, stream: IOStream) -> None:
+        """Forget a connection."""
+        self._clients.pop(stream, None)
+
+    def begin(self, stream: IOStream) -> None:
+        """A request of the connection is complete and will be answered."""
+        if client := self._clients.get(stream):
+            client.busy = True
+
+    def end(self, stream: IOStream) -> None:
+        """The answer has been handed to the connection."""
+        if client := self._clients.get(stream):
+            client.busy, client.served, client.since = False, True, self._clock()
+
+    def sweep(self) -> None:
+        """Close the connections that have taken too long."""
+        now = self._clock()
+        for stream, client in list(self._clients.items()):
+            client.writing_since = (client.writing_since or now) if stream.writing() else None
+            if self._overdue(client, now):
+                stream.close()
+
+    def _overdue(self, client: _Client, now: float) -> bool:
+        if client.writing_since is not None:
+            return now - client.writing_since > self._bounds.answer
+        patience = self._bounds.idle if client.served else self._bounds.request
+        return not client.busy and now - client.since > patience
+
+    def at_work(self) -> bool:
+        """Whether an answer is being made or read."""
+        return any(client.busy or stream.writing() for stream, client in self._clients.items())
+
+
+class BoundedServer(HTTPServer):
+    """Tornado's server, which tells *connections* of every connection and lets answers end before it stops."""
+
+    def initialize(self, application: Application, connections: Connections, bounds: Bounds) -> None:  # type: ignore[override]
+        """What Tornado calls in place of ``__init__``."""
+        super().initialize(
+            application,
+            idle_connection_timeout=bounds.idle,
+            body_timeout=BODY_SECONDS,
+            max_header_size=MAX_HEADER_BYTES,
+            max_body_size=MAX_BODY_BYTES,
+        )
+        self._clients = connections
+        self._sweep = PeriodicCallback(connections.sweep, SWEEP_SECONDS * 1000)
+
+    def serve(self, sockets: Iterable[socket.socket]) -> None:
+        """Accept connections on the listening *sockets* from now on."""
+        self.add_sockets(sockets)
+        self._sweep.start()
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        """A connection has been accepted."""
+        self._clients.opened(stream)
+        super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: object) -> None:
+        """A connection has ended."""
+        self._clients.closed(cast(HTTP1ServerConnection, server_conn).stream)
+        super().on_close(server_conn)
+
+    async def drain(self, seconds: float) -> None:
+        """Accept no more, give the answers under way so many *seconds* to end, and close everything."""
+        self.stop()
+        end = time.monotonic() + seconds
+        # Tornado tells nobody when a connection has written all.
+        while self._clients.at_work() and time.monotonic() < end:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        self._sweep.stop()
+        await self.close_all_connections()

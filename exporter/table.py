@@ -1,0 +1,91 @@
+"""A census as a table of text: ports down, states across, totals below."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from exporter.census import Census
+from exporter.ports import OTHER
+from exporter.tcp import State
+
+# Words are stacked so that all states fit beside each other in 80 columns.
+_HEADINGS: Mapping[State, tuple[str, str]] = {
+    State.ESTABLISHED: ("estab-", "lished"),
+    State.SYN_SENT: ("syn", "sent"),
+    State.SYN_RECV: ("syn", "recv"),
+    State.FIN_WAIT1: ("fin", "wait1"),
+    State.FIN_WAIT2: ("fin", "wait2"),
+    State.TIME_WAIT: ("time", "wait"),
+    State.CLOSE: ("", "close"),
+    State.CLOSE_WAIT: ("close", "wait"),
+    State.LAST_ACK: ("last", "ack"),
+    State.LISTEN: ("", "listen"),
+    State.CLOSING: ("", "closing"),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """The sockets of one port."""
+
+    role: str
+    port: str
+    counts: Mapping[State, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+def rows(census: Census) -> list[Row]:
+    """The ports that have sockets: servers before clients, the busiest first, ``other`` last."""
+    every = (Row(role, port, counts) for (role, port), counts in census.sockets.items())
+    return sorted(
+        (row for row in every if row.total),
+        key=lambda row: (row.role != "server", row.port == OTHER, -row.total),
+    )
+
+
+def present(census: Census) -> list[State]:
+    """The states that any socket is in."""
+    return [state for state in State if census.total(state)]
+
+
+def render(census: Census, *, color: bool = False) -> str:
+    """The table, with a line below it that names the states that no socket is in."""
+    states = present(census)
+    lines = [list(line) for line in _lines(rows(census), states)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    aligned = [_aligned(line, widths) for line in lines]
+    if color:
+        aligned = [*map(_bold, aligned[:2]), *map(_dim_zeros, aligned[2:-1]), _bold(aligned[-1])]
+    absent = " ".join(state.label for state in State if state not in states)
+    return "\n".join([*aligned, "", f"none in: {absent}", ""])
+
+
+def _lines(ports: Sequence[Row], states: Sequence[State]) -> Iterator[Iterable[str]]:
+    headings = [_HEADINGS[state] for state in states]
+    yield ("", "", *(first for first, _ in headings), "")
+    yield ("role", "port", *(second for _, second in headings), "total")
+    for row in ports:
+        yield (row.role, row.port, *(_number(row.counts[state]) for state in states), str(row.total))
+    totals = [sum(row.counts[state] for row in ports) for state in states]
+    yield ("total", "", *map(str, totals), str(sum(totals)))
+
+
+def _number(number: int) -> str:
+    return str(number) if number else "."
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
+    role, *numbers = line
+    first, *others = widths
+    cells = [role.ljust(first), *(cell.rjust(width) for cell, width in zip(numbers, others, strict=True))]
+    return " ".join(cells).rstrip()
+
+
+def _bold(line: str) -> str:
+    return f"\x1b[1m{line}\x1b[0m"
+
+
+def _dim_zeros(line: str) -> str:
+    return line.replace(" .", " \x1b[2m.\x1b[0m")
