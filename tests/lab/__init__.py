@@ -1,0 +1,1 @@
+"""Real sockets in every state, in network namespaces of their own."""

@@ -1,0 +1,308 @@
+"""How to make sockets of every kind, exactly as many as wanted.
+
+Connections go from namespace *a* to port 7000 in namespace *b*. Packets are lost where a state needs that, by dropping
+them on arrival.
+"""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+from exporter.tcp import Role, State
+from tests.lab.netns import Namespace, Pair
+from tests.lab.witness import by_state, wait_for
+
+PORT = 7000
+
+Family = Literal["4", "6", "mapped"]
+FAMILIES: tuple[Family, ...] = ("4", "6", "mapped")
+
+_ADDRESSES: dict[Family, tuple[socket.AddressFamily, str]] = {
+    "4": (socket.AF_INET, "10.99.0.2"),
+    "6": (socket.AF_INET6, "fd99::2"),
+    "mapped": (socket.AF_INET6, "::ffff:10.99.0.2"),
+}
+
+Sockets = list[socket.socket]
+_TCP = "meta l4proto tcp"
+_SYN_ACK = "tcp flags & (syn|ack) == (syn|ack)"
+_ACK = "tcp flags & (syn|ack) == ack"
+
+
+class Stage:
+    """Makes sockets for a recipe and keeps them until the scene is over."""
+
+    def __init__(self, pair: Pair, family: Family) -> None:
+        self.pair = pair
+        self._family, self._address = _ADDRESSES[family]
+        self._kept = ExitStack()
+
+    def close(self) -> None:
+        self._kept.close()
+
+    def listen(self, port: int = PORT, backlog: int = 128) -> socket.socket:
+        with self.pair.b.entered():
+            listener = self._keep(socket.socket(self._family, socket.SOCK_STREAM))
+        if self._family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(("" if self._family == socket.AF_INET else "::", port))
+        listener.listen(backlog)
+        return listener
+
+    def dial(self, count: int, *, wait: bool = True) -> Sockets:
+        with self.pair.a.entered():
+            clients = [self._keep(socket.socket(self._family, socket.SOCK_STREAM)) for _ in range(count)]
+        for client in clients:
+            client.settimeout(5)
+            client.setblocking(wait)
+            client.connect_ex((self._address, PORT))
+        return clients
+
+    def connect(self, count: int) -> tuple[Sockets, Sockets]:
+        listener = self.listen()
+        clients = self.dial(count)
+        servers = [self._keep(listener.accept()[0]) for _ in range(count)]
+        listener.close()
+        return clients, servers
+
+    def bind(self, count: int) -> None:
+        with self.pair.a.entered():
+            for _ in range(count):
+                self._keep(socket.socket(self._family, socket.SOCK_STREAM)).bind(("", 0))
+
+    def _keep(self, one: socket.socket) -> socket.socket:
+        self._kept.callback(one.close)
+        return one
+
+    def settle(self, place: Namespace, state: State, count: int) -> None:
+        """Wait until *place* has so many sockets in *state*."""
+        wait_for(lambda: by_state(place)[state] == count, f"{count} sockets in {state.label}")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where the sockets are that a recipe made, and what they should be counted under."""
+
+    place: Namespace
+    state: State
+    role: Role
+
+
+Recipe = Callable[[Stage, int], Scene]
+
+
+def _shut(sockets: Sockets) -> None:
+    for one in sockets:
+        one.shutdown(socket.SHUT_WR)
+
+
+def _close(sockets: Sockets) -> None:
+    for one in sockets:
+        one.close()
+
+
+def listening(stage: Stage, count: int) -> Scene:
+    for index in range(count):
+        stage.listen(PORT + index)
+    return Scene(stage.pair.b, State.LISTEN, "server")
+
+
+def established_client(stage: Stage, count: int) -> Scene:
+    stage.connect(count)
+    return Scene(stage.pair.a, State.ESTABLISHED, "client")
+
+
+def established_server(stage: Stage, count: int) -> Scene:
+    stage.connect(count)
+    return Scene(stage.pair.b, State.ESTABLISHED, "server")
+
+
+def established_unaccepted(stage: Stage, count: int) -> Scene:
+    stage.listen()
+    stage.dial(count)
+    return Scene(stage.pair.b, State.ESTABLISHED, "server")
+
+
+def syn_sent(stage: Stage, count: int) -> Scene:
+    stage.pair.b.drop(_TCP)
+    stage.dial(count, wait=False)
+    return Scene(stage.pair.a, State.SYN_SENT, "client")
+
+
+def syn_recv(stage: Stage, count: int) -> Scene:
+    stage.pair.a.drop(_SYN_ACK)
+    stage.listen()
+    stage.dial(count, wait=False)
+    return Scene(stage.pair.b, State.SYN_RECV, "server")
+
+
+def syn_recv_without_last_ack(stage: Stage, count: int) -> Scene:
+    stage.pair.b.drop(_ACK)
+    stage.listen()
+    stage.dial(count)
+    return Scene(stage.pair.b, State.SYN_RECV, "server")
+
+
+def _fin_wait1(stage: Stage, count: int, end: Callable[[Sockets], None]) -> Scene:
+    clients, _ = stage.connect(count)
+    stage.pair.b.drop(_TCP)
+    end(clients)
+    return Scene(stage.pair.a, State.FIN_WAIT1, "client")
+
+
+def fin_wait1_held(stage: Stage, count: int) -> Scene:
+    return _fin_wait1(stage, count, _shut)
+
+
+def fin_wait1_orphan(stage: Stage, count: int) -> Scene:
+    return _fin_wait1(stage, count, _close)
+
+
+def fin_wait2_held(stage: Stage, count: int) -> Scene:
+    clients, _ = stage.connect(count)
+    _shut(clients)
+    return Scene(stage.pair.a, State.FIN_WAIT2, "client")
+
+
+def fin_wait2_held_with_keepalive(stage: Stage, count: int) -> Scene:
+    clients, _ = stage.connect(count)
+    for client in clients:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    _shut(clients)
+    return Scene(stage.pair.a, State.FIN_WAIT2, "client")
+
+
+def fin_wait2_mini(stage: Stage, count: int) -> Scene:
+    clients, _ = stage.connect(count)
+    _close(clients)
+    return Scene(stage.pair.a, State.FIN_WAIT2, "client")
+
+
+def fin_wait2_full_orphan(stage: Stage, count: int) -> Scene:
+    stage.pair.a.sysctl("net.ipv4.tcp_fin_timeout", 100)
+    return fin_wait2_mini(stage, count)
+
+
+def time_wait_client(stage: Stage, count: int) -> Scene:
+    clients, servers = stage.connect(count)
+    _close(clients)
+    stage.settle(stage.pair.b, State.CLOSE_WAIT, count)
+    _close(servers)
+    return Scene(stage.pair.a, State.TIME_WAIT, "client")
+
+
+def time_wait_server(stage: Stage, count: int) -> Scene:
+    clients, servers = stage.connect(count)
+    _close(servers)
+    stage.settle(stage.pair.a, State.CLOSE_WAIT, count)
+    _close(clients)
+    return Scene(stage.pair.b, State.TIME_WAIT, "server")
+
+
+def close_wait_held(stage: Stage, count: int) -> Scene:
+    clients, _ = stage.connect(count)
+    _shut(clients)
+    return Scene(stage.pair.b, State.CLOSE_WAIT, "server")
+
+
+def close_wait_unaccepted(stage: Stage, count: int) -> Scene:
+    stage.listen()
+    clients = stage.dial(count)
+    for client in clients:
+        client.sendall(b"unread")
+    _close(clients)
+    return Scene(stage.pair.b, State.CLOSE_WAIT, "server")
+
+
+def close_wait_unread(stage: Stage, count: int) -> Scene:
+    clients, _ = stage.connect(count)
+    for client in clients:
+        client.sendall(b"unread")
+    _shut(clients)
+    return Scene(stage.pair.b, State.CLOSE_WAIT, "server")
+
+
+def close_wait_read(stage: Stage, count: int) -> Scene:
+    clients, servers = stage.connect(count)
+    _shut(clients)
+    for server in servers:
+        assert server.recv(1) == b""
+    return Scene(stage.pair.b, State.CLOSE_WAIT, "server")
+
+
+def _last_ack(stage: Stage, count: int, end: Callable[[Sockets], None]) -> Scene:
+    clients, servers = stage.connect(count)
+    _shut(clients)
+    stage.settle(stage.pair.b, State.CLOSE_WAIT, count)
+    stage.pair.a.drop(_TCP)
+    end(servers)
+    return Scene(stage.pair.b, State.LAST_ACK, "server")
+
+
+def last_ack_held(stage: Stage, count: int) -> Scene:
+    return _last_ack(stage, count, _shut)
+
+
+def last_ack_orphan(stage: Stage, count: int) -> Scene:
+    return _last_ack(stage, count, _close)
+
+
+def _closing(stage: Stage, count: int, end: Callable[[Sockets], None]) -> Scene:
+    clients, servers = stage.connect(count)
+    stage.pair.a.drop(_TCP)
+    end(servers)
+    stage.settle(stage.pair.b, State.FIN_WAIT1, count)
+    _shut(clients)
+    return Scene(stage.pair.b, State.CLOSING, "server")
+
+
+def closing_held(stage: Stage, count: int) -> Scene:
+    return _closing(stage, count, _shut)
+
+
+def closing_orphan(stage: Stage, count: int) -> Scene:
+    return _closing(stage, count, _close)
+
+
+RECIPES: tuple[Recipe, ...] = (
+    listening,
+    established_client,
+    established_server,
+    established_unaccepted,
+    syn_sent,
+    syn_recv,
+    syn_recv_without_last_ack,
+    fin_wait1_held,
+    fin_wait1_orphan,
+    fin_wait2_held,
+    fin_wait2_held_with_keepalive,
+    fin_wait2_mini,
+    fin_wait2_full_orphan,
+    time_wait_client,
+    time_wait_server,
+    close_wait_held,
+    close_wait_unaccepted,
+    close_wait_unread,
+    close_wait_read,
+    last_ack_held,
+    last_ack_orphan,
+    closing_held,
+    closing_orphan,
+)
+
+EVERY = list(product(RECIPES, FAMILIES))
+
+
+@contextmanager
+def scene(recipe: Recipe, pair: Pair, family: Family, count: int) -> Iterator[Scene]:
+    """What *recipe* makes, once ss sees it."""
+    stage = Stage(pair, family)
+    try:
+        made = recipe(stage, count)
+        stage.settle(made.place, made.state, count)
+        yield made
+    finally:
+        stage.close()

@@ -1,0 +1,47 @@
+"""Sockets in every state, of every family, as each source sees them."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from exporter import limits
+from exporter.census import Census, Count
+from exporter.config import PortRules
+from exporter.ports import PortBook
+from exporter.sources.procfs import Procfs
+from exporter.sources.psutil_source import Psutil
+from exporter.sources.snapshot import Source
+from exporter.sources.sock_diag import SockDiag
+from exporter.tcp import State
+from tests.lab.netns import Namespace, Pair
+from tests.lab.recipes import EVERY, PORT, Family, Recipe, scene
+from tests.lab.witness import by_state
+
+pytestmark = pytest.mark.kernel
+
+SOURCES: tuple[Callable[[], Source], ...] = (SockDiag, Procfs, Psutil)
+
+
+def census(make: Callable[[], Source], place: Namespace) -> Census:
+    """What a source counts in *place*, with all ports named that the recipes use."""
+    with place.entered():
+        source = make()
+        count = Count(PortBook(PortRules(server=frozenset({PORT}))), limits.read(), now=0.0)
+        found = count.census(source.read(count.roles_for, count.watch))
+        source.close()
+    return found
+
+
+@pytest.mark.parametrize(("recipe", "family"), EVERY, ids=lambda value: getattr(value, "__name__", value))
+def test_every_source_counts_what_ss_counts(recipe: Recipe, family: Family, pair: Pair) -> None:
+    """All states agree, and the sockets of the scene are counted under its role."""
+    with scene(recipe, pair, family, count=3) as made:
+        expected = by_state(made.place)
+        for make in SOURCES:
+            found = census(make, made.place)
+
+            totals = {state: found.total(state) for state in State}
+            of_role = Counter(role for (role, _), counts in found.sockets.items() for _ in range(counts[made.state]))
+            assert (make.__name__, totals) == (make.__name__, {state: expected[state] for state in State})
+            assert of_role == {made.role: 3}
