@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import Event
 
@@ -14,7 +14,7 @@ from exporter.errors import SAMPLE_ERRORS, SampleError, SourceUnavailable
 from exporter.limits import Limits
 from exporter.ports import PortBook
 from exporter.record import Record, Reload, Taken
-from exporter.sources.choice import FirstThatWorks, candidates
+from exporter.sources.choice import FirstThatWorks, Make, candidates
 from exporter.sources.snapshot import Source
 
 log = logging.getLogger(__name__)
@@ -69,10 +69,11 @@ class Sampler:
         read_limits: Callable[[], Limits],
         publish: Callable[[Record], None],
         clocks: Clocks = Clocks(),
+        sources: Callable[[str], Sequence[Make]] = candidates,
     ) -> None:
-        self._read_limits, self._publish, self._clocks = read_limits, publish, clocks
+        self._read_limits, self._publish, self._clocks, self._sources = read_limits, publish, clocks, sources
         self._config = self._next_config = config
-        self._source = FirstThatWorks(candidates(config.source))
+        self._source = FirstThatWorks(self._sources(config.source))
         self._book = PortBook(config.ports)
         self._pace = pace.start(config.interval, config.max_cpu, clocks.monotonic())
         self._reload = Reload(succeeded=True, succeeded_at=clocks.wall())
@@ -124,7 +125,7 @@ class Sampler:
             return
         if config.source != self._config.source:
             self._source.close()
-            self._source = FirstThatWorks(candidates(config.source))
+            self._source = FirstThatWorks(self._sources(config.source))
         self._book.follow(config.ports)
         self._pace = self._pace.follow(config.interval, config.max_cpu, self._clocks.monotonic())
         self._config = config

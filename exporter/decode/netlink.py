@@ -130,7 +130,9 @@ def _end_of_run(data: bytes, length: int) -> int:
     end = length
     while data.startswith(header, end):
         end += length
-    return min(end, len(data))
+    if end > len(data):
+        raise Truncated(f"netlink: the last message is {end - len(data)} bytes short of its {length}")
+    return end
 
 
 def _all_alike(data: bytes, length: int) -> bool:

@@ -16,10 +16,14 @@ Counters = Mapping[tuple[str, str], int]
 
 def pairs_of_lines(text: str) -> Counters:
     """The counters of snmp or netstat. Raises Malformed."""
-    lines = text.splitlines()
+    lines = _lines(text)
     if len(lines) % 2:
         raise Malformed(f"/proc/net/snmp: {len(lines)} lines, expected pairs of names and values")
     return dict(counter for pair in zip(lines[::2], lines[1::2], strict=True) for counter in _pair(*pair))
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def _pair(names: str, values: str) -> Iterator[tuple[tuple[str, str], int]]:
@@ -32,7 +36,7 @@ def _pair(names: str, values: str) -> Iterator[tuple[tuple[str, str], int]]:
 
 def name_by_value(text: str) -> Counters:
     """The counters of sockstat. Raises Malformed."""
-    return dict(counter for line in text.splitlines() for counter in _line(line))
+    return dict(counter for line in _lines(text) for counter in _line(line))
 
 
 def _line(line: str) -> Iterator[tuple[tuple[str, str], int]]:
