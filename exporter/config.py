@@ -13,24 +13,11 @@ from typing import Any
 
 from exporter import durations
 from exporter.errors import ConfigError, Fault
+from exporter.ports import PortRules
 
 MAX_BYTES = 1 << 20
 MAX_PORT = 65535
 SOURCES = ("auto", "sock_diag", "procfs", "psutil")
-
-
-@dataclass(frozen=True)
-class PortRules:
-    """Which ports get a label of their own."""
-
-    listening: bool = True
-    """Whether every port that listens does."""
-    server: frozenset[int] = frozenset()
-    """Local ports that always do."""
-    client: frozenset[int] | None = None
-    """Remote ports that do, or None to choose them."""
-    max: int = 100
-    """How many may, per role."""
 
 
 @dataclass(frozen=True)
@@ -161,9 +148,11 @@ def _port_range(value: Any) -> range:
     return range(int(match[1]), int(match[2]) + 1)
 
 
-def _port_list(value: Any, path: str, faults: list[Fault]) -> frozenset[int]:
+def _port_list(
+    value: Any, path: str, faults: list[Fault], expected: str = "a list of ports"
+) -> frozenset[int]:
     if not isinstance(value, list):
-        faults.append(_fault(path, "a list of ports", value))
+        faults.append(_fault(path, expected, value))
         return frozenset()
     item = _scalar('a port from 1 to 65535, or a range such as "9000-9010"', _port_range)
     found = [item(port, f"{path}[{index}]", faults) for index, port in enumerate(value)]
@@ -171,7 +160,7 @@ def _port_list(value: Any, path: str, faults: list[Fault]) -> frozenset[int]:
 
 
 def _client_ports(value: Any, path: str, faults: list[Fault]) -> frozenset[int] | None:
-    return None if value == "auto" else _port_list(value, path, faults)
+    return None if value == "auto" else _port_list(value, path, faults, "auto, or a list of ports")
 
 
 def _ports(value: Any, path: str, faults: list[Fault]) -> PortRules:

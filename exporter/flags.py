@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _OneLineParser(
         prog=NAME,
         description="Count this host's TCP sockets by state, role and port, and serve them to Prometheus.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument

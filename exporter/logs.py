@@ -44,4 +44,4 @@ def _logfmt(fields: dict[str, str]) -> str:
 def _value(value: str) -> str:
     """Bare where that is unambiguous, otherwise quoted with escapes, on one line."""
     bare = value and not any(character in ' "=' or not character.isprintable() for character in value)
-    return value if bare else json.dumps(value, ensure_ascii=False)
+    return value if bare else json.dumps(value)

@@ -12,7 +12,6 @@ every port that a peer happened to dial from: a remote one has to be shared by s
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from exporter.config import PortRules
 from exporter.roles import Roles
 from exporter.tcp import ROLES, Endpoint, Listener, Role
 
@@ -23,6 +22,20 @@ SHARED_BY = 3
 """Sockets that make a remote port inside the ephemeral range a service."""
 _REMEMBERED = 4096
 """Ports remembered as listening at most; a program that listens on one port after the other cannot fill the memory."""
+
+
+@dataclass(frozen=True)
+class PortRules:
+    """Which ports get a label of their own."""
+
+    listening: bool = True
+    """Whether every port that listens does."""
+    server: frozenset[int] = frozenset()
+    """Local ports that always do."""
+    client: frozenset[int] | None = None
+    """Remote ports that do, or None to choose them."""
+    max: int = 100
+    """How many may, per role."""
 
 
 @dataclass(frozen=True)

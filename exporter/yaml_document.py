@@ -28,7 +28,7 @@ def load(text: str) -> tuple[Any, list[Fault]]:
 def _syntax(error: yaml.MarkedYAMLError) -> Fault:
     mark = error.problem_mark or error.context_mark
     where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    return Fault(where, f"expected YAML: {error.problem or error.context}")
+    return Fault(where, f"expected YAML: {', '.join(filter(None, (error.context, error.problem)))}")
 
 
 def _given_twice(node: yaml.Node, path: str) -> Iterator[Fault]:

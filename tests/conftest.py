@@ -1,9 +1,18 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.lab import netns
 from tests.lab.netns import Namespace, Pair
+
+# Speed is measured by the benchmark; a busy machine is no reason to fail.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew instead of comparing")
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from exporter.config import PortRules
-from exporter.ports import KEPT_SECONDS, Labels, PortBook
+from exporter.ports import KEPT_SECONDS, Labels, PortBook, PortRules
 from exporter.tcp import Endpoint, Listener, Role
 
 EPHEMERAL = range(32768, 61000)
@@ -40,11 +39,12 @@ def test_a_named_server_is_one_without_ever_having_listened() -> None:
 
 def test_a_program_that_listens_on_one_port_after_the_other_is_remembered_within_bounds() -> None:
     book = PortBook(PortRules())
-    for port in range(1, 10001):
-        book.roles(listening(port), EPHEMERAL, now=port / 100)
+    for now in range(10):
+        book.roles(listening(*range(1000 * now, 1000 * now + 1000)), EPHEMERAL, now)
 
-    assert endpoint(book, 40000, 443, [], now=100) == Endpoint("client", 443)
     assert len(book._listened) == 4096
+    assert endpoint(book, 9999, 80, [], now=10) == Endpoint("server", 9999)
+    assert endpoint(book, 1, 80, [], now=10) == Endpoint("client", 80)
 
 
 def test_every_server_port_gets_a_label() -> None:

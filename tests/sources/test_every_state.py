@@ -7,8 +7,7 @@ import pytest
 
 from exporter import limits
 from exporter.census import Census, Count
-from exporter.config import PortRules
-from exporter.ports import PortBook
+from exporter.ports import PortBook, PortRules
 from exporter.sources.procfs import Procfs
 from exporter.sources.psutil_source import Psutil
 from exporter.sources.snapshot import Source

@@ -1,0 +1,68 @@
+"""Censuses and records for the tests of what is made of them."""
+
+from collections.abc import Mapping
+
+from exporter.census import AcceptQueue, Census
+from exporter.limits import Limits
+from exporter.record import Record, Reload, Taken
+from exporter.sampler import REASONS
+from exporter.tcp import Role, State
+
+LIMITS = Limits(
+    values={
+        "time_wait_limit": 131072,
+        "orphan_sockets": 3,
+        "orphan_limit": 65536,
+        "fin_timeout_seconds": 60,
+        "keepalive_time_seconds": 7200,
+        "keepalive_interval_seconds": 75,
+        "keepalive_probes": 9,
+        "time_wait_overflows": 1,
+        "aborted_on_timeout": 2,
+        "aborted_on_memory": 3,
+        "listen_overflows": 4,
+        "listen_drops": 5,
+        "active_opens": 6,
+        "passive_opens": 7,
+    },
+    ephemeral_ports=28232,
+)
+
+
+def counts(**by_label: int) -> Mapping[State, int]:
+    return {state: by_label.get(state.label, 0) for state in State}
+
+
+def census() -> Census:
+    """A web server that talks to a database, with some sockets in FIN_WAIT2."""
+    sockets: Mapping[tuple[Role, str], Mapping[State, int]] = {
+        ("server", "443"): counts(listen=2, established=1200, time_wait=4000, fin_wait2=289),
+        ("server", "8080"): counts(listen=1),
+        ("server", "other"): counts(),
+        ("client", "5432"): counts(established=16, close_wait=1),
+        ("client", "other"): counts(time_wait=2),
+    }
+    return Census(
+        sockets=sockets,
+        accept_queues={"443": AcceptQueue(5, 4096), "8080": AcceptQueue(0, 128)},
+        folded_ports={"server": 0, "client": 2},
+        busiest_destination=17,
+        limits=LIMITS,
+    )
+
+
+def taken(since: float = 1000.0) -> Taken:
+    return Taken(census(), at=1_700_000_000.0, since=since, seconds=0.25)
+
+
+def record(*, succeeded: bool = True, last: Taken | None = None) -> Record:
+    return Record(
+        source="sock_diag",
+        interval=5.0,
+        reload=Reload(succeeded=True, succeeded_at=1_600_000_000.0),
+        last=last or taken(),
+        succeeded=succeeded,
+        samples=12,
+        failures={("sock_diag", reason): 0 for reason in REASONS} | {("sock_diag", "truncated"): 1},
+        skipped=3,
+    )

@@ -1,0 +1,200 @@
+import threading
+
+import pytest
+
+from exporter.errors import ConfigError, Fault
+from exporter.formats import Format, Variant
+from tests.server.serving import Bytes, serving, site
+
+
+def test_metrics_come_with_exact_headers() -> None:
+    with serving(site(Bytes(b"a 1\n"))) as server:
+        status, headers, body = server.get()
+
+    assert (status, body) == (200, b"a 1\n")
+    del headers["Date"]
+    assert headers == {
+        "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
+        "Content-Length": "4",
+        "Vary": "Accept, Accept-Encoding",
+    }
+
+
+def test_the_format_and_the_encoding_are_those_that_were_asked_for() -> None:
+    exposition = Bytes()
+    with serving(site(exposition)) as server:
+        _, headers, _ = server.get(Accept="application/openmetrics-text;version=1.0.0", Accept_Encoding="gzip")
+
+    assert exposition.asked == [Variant(Format.OPENMETRICS_1_0_0, gzip=True)]
+    assert headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
+    assert headers["Content-Encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/", "/-/healthy", "/-/ready"])
+def test_head_has_the_headers_of_get_and_no_body(path: str) -> None:
+    with serving(site(Bytes())) as server:
+        _, expected, body = server.get(path)
+        status, headers, nothing = server.get(path, method="HEAD")
+
+    assert (status, nothing) == (200, b"")
+    assert headers["Content-Length"] == expected["Content-Length"] == str(len(body))
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/metrics/", "/-/", "/%2e%2e/etc/passwd", "//", "/metricsx"])
+def test_other_paths_are_not_found(path: str) -> None:
+    with serving(site(Bytes())) as server:
+        status, headers, body = server.get(path)
+
+    assert (status, body) == (404, b"404 Not Found\n")
+    assert headers["Content-Type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "allowed"),
+    [
+        ("/metrics", "POST", "GET, HEAD"),
+        ("/metrics", "OPTIONS", "GET, HEAD"),
+        ("/", "DELETE", "GET, HEAD"),
+        ("/-/reload", "GET", "POST, PUT"),
+        ("/metrics", "BREW", "GET, HEAD"),
+    ],
+)
+def test_other_methods_are_not_allowed(path: str, method: str, allowed: str) -> None:
+    with serving(site(Bytes())) as server:
+        status, headers, _ = server.get(path, method=method)
+
+    assert (status, headers["Allow"]) == (405, allowed)
+
+
+def test_the_page_may_do_nothing_but_be_looked_at() -> None:
+    with serving(site(Bytes())) as server:
+        status, headers, body = server.get("/")
+
+    assert (status, body) == (200, b"<p>page</p>")
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_metrics_at_the_root_take_the_place_of_the_page() -> None:
+    with serving(site(Bytes(b"a 1\n"), telemetry_path="/")) as server:
+        assert server.get("/")[2] == b"a 1\n"
+
+
+def test_probes_tell_the_state() -> None:
+    with serving(site(Bytes(), healthy=lambda: False, ready=lambda: False)) as server:
+        assert server.get("/-/healthy")[::2] == (503, b"Not healthy.\n")
+        assert server.get("/-/ready")[::2] == (503, b"Not ready.\n")
+    with serving(site(Bytes())) as server:
+        assert server.get("/-/healthy")[::2] == (200, b"Healthy.\n")
+        assert server.get("/-/ready")[::2] == (200, b"Ready.\n")
+
+
+def test_reload_is_forbidden_unless_it_is_enabled() -> None:
+    with serving(site(Bytes())) as server:
+        assert server.get("/-/reload", method="POST")[::2] == (403, b"Lifecycle API is not enabled.\n")
+
+
+def test_reload_reloads() -> None:
+    reloads: list[None] = []
+    with serving(site(Bytes(), reload=lambda: reloads.append(None))) as server:
+        assert server.get("/-/reload", method="POST")[0] == 200
+        assert server.get("/-/reload", method="PUT")[0] == 200
+
+    assert len(reloads) == 2
+
+
+def test_a_reload_that_fails_says_why() -> None:
+    def fail() -> None:
+        raise ConfigError("config.yaml", (Fault("interval", "expected a duration"),))
+
+    with serving(site(Bytes(), reload=fail)) as server:
+        status, _, body = server.get("/-/reload", method="POST")
+
+    assert status == 500
+    assert body == b"failed to reload the configuration:\nconfig.yaml: interval: expected a duration\n"
+
+
+def test_a_mistake_in_the_page_is_an_error_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(site(Bytes(), page=lambda: str(1 // 0))) as server:
+        assert server.get("/")[::2] == (500, b"500 Internal Server Error\n")
+        assert server.get()[0] == 200
+
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_too_many_scrapes_at_once_are_turned_away() -> None:
+    slow = Bytes(cached=False)
+    with serving(site(slow, max_requests=1)) as server:
+        first = threading.Thread(target=server.get)
+        first.start()
+        while not slow.asked:
+            pass
+        turned_away = server.get()[0]
+        slow.gate.set()
+        first.join()
+
+        assert turned_away == 503
+        assert server.get()[0] == 200
+
+
+def test_a_scrape_that_has_to_be_rendered_does_not_hold_up_the_others() -> None:
+    slow = Bytes(cached=False)
+    with serving(site(slow)) as server:
+        first = threading.Thread(target=server.get)
+        first.start()
+        while not slow.asked:
+            pass
+        healthy = server.get("/-/healthy")[0]
+        slow.gate.set()
+        first.join()
+
+    assert healthy == 200
+
+
+def test_scrapes_share_a_connection_and_the_server_does_not_end_it() -> None:
+    """Whoever closes first has the TIME_WAIT, and an exporter that counts them should not make them."""
+    with serving(site(Bytes())) as server:
+        client = server.client()
+        ports = set()
+        for _ in range(3):
+            client.request("GET", "/metrics")
+            client.getresponse().read()
+            ports.add(client.sock.getsockname())
+        client.close()
+
+    assert len(ports) == 1
+
+
+def test_pipelined_requests_are_answered_in_order() -> None:
+    with serving(site(Bytes(b"a 1\n"))) as server:
+        found = server.raw(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\nGET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+    assert found.index(b"200 OK") < found.index(b"a 1\n") < found.index(b"404 Not Found")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+        b"Content-Length: 4\r\nContent-Length: 5\r\n",
+        b"Content-Length: -5\r\n",
+        b"Content-Length: 100000000\r\n",
+        b"No colon\r\n",
+    ],
+)
+def test_requests_that_proxies_read_differently_are_refused(headers: bytes) -> None:
+    with serving(site(Bytes())) as server:
+        found = server.raw(b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\nabcd")
+
+    assert found.startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", b"\0" * 100, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"x" * 100_000]
+)
+def test_what_is_no_request_does_no_harm(garbage: bytes) -> None:
+    with serving(site(Bytes())) as server:
+        server.raw(garbage)
+
+        assert server.get()[0] == 200

@@ -1,0 +1,92 @@
+import subprocess
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from exporter.limits import Limits
+from exporter.metrics import Build, SampleCollector
+from exporter.record import Record
+from tests import samples
+
+GOLDEN = Path(__file__).parent / "golden/metrics.txt"
+BUILD = Build(version="1.2.3", revision="abcdef0", python="3.11.9")
+
+
+def registry(record: Record, now: float = 1001.0) -> CollectorRegistry:
+    made = CollectorRegistry()
+    made.register(SampleCollector(lambda: record, lambda: now, BUILD))
+    return made
+
+
+def values(families: Iterable[Metric]) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    return {(one.name, frozenset(one.labels.items())): one.value for family in families for one in family.samples}
+
+
+def test_the_exposition_is_as_reviewed(request: pytest.FixtureRequest) -> None:
+    """Every name, help text and label; pytest --update-golden accepts a change."""
+    found = generate_latest(registry(samples.record())).decode()
+    if request.config.getoption("--update-golden"):
+        GOLDEN.write_text(found)
+
+    assert found == GOLDEN.read_text()
+
+
+def test_promtool_finds_nothing_to_say_about_the_exposition() -> None:
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=GOLDEN.read_bytes(), capture_output=True, check=False
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_both_formats_say_the_same_when_parsed_back() -> None:
+    made = registry(samples.record())
+
+    text = values(parse_text(generate_latest(made).decode()))
+    openmetrics = values(parse_openmetrics(generate_openmetrics(made).decode()))
+
+    assert text == openmetrics
+    assert len(text) > 90
+
+
+def test_an_old_census_is_left_out_and_the_exporter_is_down() -> None:
+    made = registry(samples.record(), now=1015.1)
+
+    assert made.get_sample_value("tcpstate_up") == 0
+    labels = {"role": "server", "port": "443", "state": "listen"}
+    assert made.get_sample_value("tcpstate_sockets", labels) is None
+    assert made.get_sample_value("tcpstate_last_sample_timestamp_seconds") == 1_700_000_000
+
+
+def test_after_a_failed_sample_the_last_census_stays_and_the_exporter_is_down() -> None:
+    made = registry(samples.record(succeeded=False))
+
+    assert made.get_sample_value("tcpstate_up") == 0
+    assert made.get_sample_value("tcpstate_sockets", {"role": "server", "port": "443", "state": "listen"}) == 2
+
+
+def test_without_any_good_sample_only_the_exporter_speaks_of_itself() -> None:
+    names = {family.name for family in registry(replace(samples.record(), last=None)).collect()}
+
+    assert "tcpstate_sockets" not in names
+    assert {"tcpstate_up", "tcpstate_sample_failures", "tcpstate_build"} <= names
+
+
+def test_what_the_kernel_does_not_have_is_left_out() -> None:
+    bare = samples.taken()
+    last = replace(bare, census=replace(bare.census, limits=Limits(), accept_queues={}))
+    names = {family.name for family in registry(samples.record(last=last)).collect()}
+
+    assert not names & {
+        "tcpstate_orphan_limit",
+        "tcpstate_ephemeral_ports",
+        "tcpstate_listen_drops",
+        "tcpstate_accept_queue_sockets",
+        "tcpstate_accept_queue_limit",
+    }

@@ -1,0 +1,189 @@
+"""What the sampling loop does when samples fail, take long, or change their rules. The source and the time are scripts."""
+
+import logging
+from collections.abc import Callable, Sequence
+from threading import Thread
+
+import pytest
+
+from exporter.config import Config
+from exporter.errors import ExporterError, Malformed, SourceUnavailable, TimedOut
+from exporter.limits import Limits
+from exporter.record import Record
+from exporter.sampler import REASONS, Clocks, Sampler
+from exporter.sources.choice import Make
+from exporter.sources.snapshot import RolesFor, Snapshot, Watch, take
+from exporter.tcp import Listener, State
+
+LISTENERS = [Listener(8080, 0, 128)]
+
+
+class Script:
+    """A source that does in turn what *acts* say; None is a good reading, which is also what follows the last."""
+
+    def __init__(self, name: str, acts: Sequence[Exception | None] = ()) -> None:
+        self.name = name
+        self._acts = list(acts)
+        self.closed = False
+
+    def read(self, roles_for: RolesFor, watch: Watch) -> Snapshot:
+        act = self._acts.pop(0) if self._acts else None
+        if act is not None:
+            raise act
+        return take(LISTENERS, [], roles_for, watch)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Time:
+    """All clocks; a number that tests move."""
+
+    now = 1000.0
+    cpu = 0.0
+
+    def clocks(self) -> Clocks:
+        return Clocks(monotonic=lambda: self.now, wall=lambda: self.now + 1e9, cpu=lambda: self.cpu)
+
+
+class Stage:
+    """A sampler with its records."""
+
+    def __init__(self, *sources: Script, config: Config | None = None) -> None:
+        self.time = Time()
+        self.records: list[Record] = []
+        self.asked: list[str] = []
+        self._sources = sources
+        self.sampler = Sampler(config or Config(), Limits, self.records.append, self.time.clocks(), self._makers)
+
+    def _makers(self, choice: str) -> Sequence[Make]:
+        self.asked.append(choice)
+        return [_giving(source) for source in self._sources]
+
+    def sample(self) -> Record:
+        self.sampler.sample()
+        return self.records[-1]
+
+
+def _giving(source: Script) -> Callable[[], Script]:
+    return lambda: source
+
+
+def test_a_good_sample_gives_a_census() -> None:
+    stage = Stage(Script("sock_diag"))
+
+    record = stage.sample()
+
+    assert record.succeeded
+    assert record.last is not None
+    assert record.last.census.total(State.LISTEN) == 1
+    assert (record.last.at, record.last.since) == (1000.0 + 1e9, 1000.0)
+    assert record.samples == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Malformed("odd"), "malformed"),
+        (TimedOut("slow"), "timeout"),
+        (SourceUnavailable("gone"), "unavailable"),
+        (ZeroDivisionError("a mistake of ours"), "unexpected"),
+    ],
+)
+def test_a_failed_sample_is_counted_and_the_last_census_stays(error: Exception, reason: str) -> None:
+    stage = Stage(Script("sock_diag", [None, error]))
+    good = stage.sample()
+
+    failed = stage.sample()
+
+    assert not failed.succeeded
+    assert failed.last is good.last
+    assert failed.failures["sock_diag", reason] == 1
+    assert failed.samples == 2
+
+
+def test_every_reason_is_there_before_anything_fails() -> None:
+    assert Stage(Script("sock_diag")).sample().failures == {("sock_diag", reason): 0 for reason in REASONS}
+
+
+def test_a_failure_that_repeats_is_logged_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(Script("sock_diag", [Malformed("odd"), Malformed("odd"), Malformed("odd")]))
+    with caplog.at_level(logging.INFO):
+        for _ in range(5):
+            stage.sample()
+
+    assert caplog.messages == ["samples fail, reason malformed: odd", "samples succeed again"]
+
+
+def test_a_blocked_source_is_followed_by_the_next_once_and_for_all(caplog: pytest.LogCaptureFixture) -> None:
+    blocked = Script("sock_diag", [SourceUnavailable("seccomp")])
+    stage = Stage(blocked, Script("procfs"))
+
+    records = [stage.sample(), stage.sample()]
+
+    assert [(record.source, record.succeeded) for record in records] == [("procfs", True)] * 2
+    assert blocked.closed
+    assert caplog.messages == ["source sock_diag does not work here, using procfs: seccomp"]
+
+
+def test_a_source_that_fails_is_not_given_up() -> None:
+    stage = Stage(Script("sock_diag", [Malformed("odd")]), Script("procfs"))
+
+    assert [stage.sample().source, stage.sample().source] == ["sock_diag", "sock_diag"]
+
+
+def test_the_record_says_how_far_the_interval_is_stretched() -> None:
+    stage = Stage(Script("sock_diag"), config=Config(interval=1.0, max_cpu=0.1))
+    costs = iter([0.0, 0.5, 0.5])
+    stage.sampler._clocks = Clocks(
+        monotonic=lambda: stage.time.now, wall=lambda: 0.0, cpu=lambda: next(costs)
+    )
+
+    assert stage.sample().interval == 5.0
+
+
+def test_other_rules_are_followed_with_the_next_sample() -> None:
+    first = Script("sock_diag")
+    stage = Stage(first)
+    stage.sample()
+
+    stage.sampler.follow(Config(interval=60.0, source="procfs"))
+    record = stage.sample()
+
+    assert record.interval == 60.0
+    assert stage.asked == ["auto", "procfs"]
+    assert first.closed
+
+
+def test_a_refused_configuration_shows_in_the_next_record_until_a_good_one() -> None:
+    stage = Stage(Script("sock_diag"))
+    loaded = stage.sample().reload
+    stage.time.now += 50
+
+    stage.sampler.refuse()
+    refused = stage.sample().reload
+    stage.sampler.follow(Config())
+    mended = stage.sample().reload
+
+    assert (loaded.succeeded, refused.succeeded, mended.succeeded) == (True, False, True)
+    assert refused.succeeded_at == loaded.succeeded_at
+    assert mended.succeeded_at == loaded.succeeded_at + 50
+
+
+def test_the_loop_samples_until_it_is_stopped_and_closes_its_source() -> None:
+    source = Script("sock_diag", [ExporterError("odd"), None, None])
+    records: list[Record] = []
+
+    def publish(record: Record) -> None:
+        records.append(record)
+        if len(records) == 3:
+            sampler.stop()
+
+    sampler = Sampler(Config(interval=0.1), Limits, publish, sources=lambda _: [lambda: source])
+    thread = Thread(target=sampler.run)
+    thread.start()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert [record.samples for record in records] == [1, 2, 3]
+    assert source.closed
