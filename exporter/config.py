@@ -148,9 +148,7 @@ def _port_range(value: Any) -> range:
     return range(int(match[1]), int(match[2]) + 1)
 
 
-def _port_list(
-    value: Any, path: str, faults: list[Fault], expected: str = "a list of ports"
-) -> frozenset[int]:
+def _port_list(value: Any, path: str, faults: list[Fault], expected: str = "a list of ports") -> frozenset[int]:
     if not isinstance(value, list):
         faults.append(_fault(path, expected, value))
         return frozenset()

@@ -17,7 +17,9 @@ def socket(state: State, local: int, remote: int, peer: bytes = b"peer") -> Sock
     return Socket(state, local, remote, remote.to_bytes(2, "big") + peer, cookie=0)
 
 
-def census(sockets: Sequence[Socket] = (), listeners: Sequence[Listener] = (), rules: PortRules | None = None) -> Census:
+def census(
+    sockets: Sequence[Socket] = (), listeners: Sequence[Listener] = (), rules: PortRules | None = None
+) -> Census:
     count = Count(PortBook(rules or PortRules()), Limits(), now=0.0)
     return count.census(take(listeners, sockets, count.roles_for, count.watch))
 

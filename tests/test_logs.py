@@ -46,7 +46,7 @@ def test_one_message_is_one_line_whatever_it_contains(style: str, capsys: pytest
     """Who can put a line end into a message must not be able to forge the next line."""
     logs.configure("info", style)
     try:
-        raise ValueError("first\nlevel=ERROR msg=forged")
+        int("first\nlevel=ERROR msg=forged")
     except ValueError:
         logging.getLogger("any").exception("two\nlines\r\x85\u2028end")
 

@@ -1,4 +1,4 @@
-"""What the sampling loop does when samples fail, take long, or change their rules. The source and the time are scripts."""
+"""What the sampling loop does when samples fail, take long, or follow other rules; source and time are scripts."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -135,9 +135,7 @@ def test_a_source_that_fails_is_not_given_up() -> None:
 def test_the_record_says_how_far_the_interval_is_stretched() -> None:
     stage = Stage(Script("sock_diag"), config=Config(interval=1.0, max_cpu=0.1))
     costs = iter([0.0, 0.5, 0.5])
-    stage.sampler._clocks = Clocks(
-        monotonic=lambda: stage.time.now, wall=lambda: 0.0, cpu=lambda: next(costs)
-    )
+    stage.sampler._clocks = Clocks(monotonic=lambda: stage.time.now, wall=lambda: 0.0, cpu=lambda: next(costs))
 
     assert stage.sample().interval == 5.0
 

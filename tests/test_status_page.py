@@ -70,7 +70,9 @@ def test_without_a_sample_the_page_says_so() -> None:
 
 def test_hostile_names_are_text() -> None:
     hostile = "<script>alert(1)</script>"
-    found = status_page.render(replace(samples.record(), source=hostile), 1001.0, version=hostile, links=[(hostile, hostile)])
+    found = status_page.render(
+        replace(samples.record(), source=hostile), 1001.0, version=hostile, links=[(hostile, hostile)]
+    )
 
     assert "<script" not in found
     assert found.count("&lt;script&gt;") == 4

@@ -11,7 +11,9 @@ LISTEN = (
     b"   0: 0100007F:1F90 00000000:0000 0A 00000000:00000003 00:00000000 00000000     0        0 4711 1 "
     b"0000000000000000 100 0 0 10 0"
 )
-TIME_WAIT = b"   1: 0263630A:1F90 0163630A:C000 06 00000000:00000000 03:00000A8C 00000000     0        0 0 3 0000000000000000"
+TIME_WAIT = (
+    b"   1: 0263630A:1F90 0163630A:C000 06 00000000:00000000 03:00000A8C 00000000     0        0 0 3 0000000000000000"
+)
 V6 = (
     b"   2: 0000000000000000FFFF00000263630A:0050 0000000000000000FFFF00000163630A:D431 08 00000000:00000001 "
     b"00:00000000 00000000  1000        0 99 1 0000000000000000 20 4 0 10 -1"
@@ -36,7 +38,10 @@ def test_an_ipv6_line_is_read_like_any_other() -> None:
 
 
 def test_lines_come_without_the_heading_and_the_rest_is_kept() -> None:
-    assert proc_net_tcp.complete(HEADING + b"\n" + LISTEN + b"\n" + TIME_WAIT[:9], last=False) == ([LISTEN], TIME_WAIT[:9])
+    assert proc_net_tcp.complete(HEADING + b"\n" + LISTEN + b"\n" + TIME_WAIT[:9], last=False) == (
+        [LISTEN],
+        TIME_WAIT[:9],
+    )
 
 
 def test_a_file_that_ends_within_a_line_is_truncated() -> None:

@@ -98,8 +98,8 @@ def pair() -> Iterator[Pair]:
     """Two connected namespaces; neighbours are known beforehand, since looking for them takes a second."""
     with namespace() as a, namespace() as b:
         _run(["ip", "-n", a.name, "link", "add", "veth", "type", "veth", "peer", "name", "veth", "netns", b.name])
-        for here, own, peer in ((a, *_ENDS), (b, *reversed(_ENDS))):
-            _run(["ip", "-n", here.name, "-batch", "-"], _addresses(own, peer))
+        _run(["ip", "-n", a.name, "-batch", "-"], _addresses(*_ENDS))
+        _run(["ip", "-n", b.name, "-batch", "-"], _addresses(*reversed(_ENDS)))
         yield Pair(a, b)
 
 

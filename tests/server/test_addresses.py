@@ -50,11 +50,15 @@ def test_an_address_is_named_as_it_is_written(kept: ExitStack) -> None:
     assert addresses.name(one) == f"[::1]:{one.getsockname()[1]}"
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_port_that_is_taken_is_said_to_be(kept: ExitStack) -> None:
+    """Tornado leaves the socket to the garbage collector that it could not bind; the exporter ends then."""
     [one] = kept_sockets(kept, "127.0.0.1:0")
     port = one.getsockname()[1]
 
-    with pytest.raises(StartError, match=f"127.0.0.1:{port}: Address already in use; an outgoing connection may have it"):
+    with pytest.raises(
+        StartError, match=f"127.0.0.1:{port}: Address already in use; an outgoing connection may have it"
+    ):
         addresses.bind(f"127.0.0.1:{port}")
 
 

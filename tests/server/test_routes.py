@@ -168,7 +168,9 @@ def test_scrapes_share_a_connection_and_the_server_does_not_end_it() -> None:
 
 def test_pipelined_requests_are_answered_in_order() -> None:
     with serving(site(Bytes(b"a 1\n"))) as server:
-        found = server.raw(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\nGET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        found = server.raw(
+            b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\nGET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
 
     assert found.index(b"200 OK") < found.index(b"a 1\n") < found.index(b"404 Not Found")
 
@@ -191,7 +193,8 @@ def test_requests_that_proxies_read_differently_are_refused(headers: bytes) -> N
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", b"\0" * 100, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"x" * 100_000]
+    "garbage",
+    [b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", b"\0" * 100, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"x" * 100_000],
 )
 def test_what_is_no_request_does_no_harm(garbage: bytes) -> None:
     with serving(site(Bytes())) as server:
