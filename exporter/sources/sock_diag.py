@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from exporter.decode import inet_diag, netlink
 from exporter.decode.inet_diag import Rows
-from exporter.errors import ExporterError, KernelRefused, Malformed, ReadFailed, SourceUnavailable, TimedOut, Truncated
+from exporter.errors import Interrupted, KernelRefused, Malformed, ReadFailed, SourceUnavailable, TimedOut, Truncated
 from exporter.sources.snapshot import RolesFor, Snapshot, Watch
 from exporter.tally import Tally
 from exporter.tcp import BULK, Listener, Socket, State
@@ -64,19 +64,28 @@ class SockDiag:
         self._time_waits_apart = False
 
     def read(self, roles_for: RolesFor, watch: Watch) -> Snapshot:
-        """Read all sockets; see ``Source.read``."""
+        """Read all sockets; see ``Source.read``. An interrupted dump is tried once more."""
+        try:
+            return self._read_or_close(roles_for, watch)
+        except Interrupted:
+            return self._read_or_close(roles_for, watch)
+        except KernelRefused as refusal:
+            self._fall_back(refusal)
+            return self.read(roles_for, watch)
+
+    def _fall_back(self, refusal: KernelRefused) -> None:
+        """Ask for each family from now on, if it was the legacy request that the kernel does not know."""
+        if refusal.errno not in _UNSUPPORTED:
+            raise refusal
+        if self._families:
+            raise SourceUnavailable(f"no dump of TCP sockets: {refusal}") from refusal
+        self._families = (socket.AF_INET, socket.AF_INET6)
+
+    def _read_or_close(self, roles_for: RolesFor, watch: Watch) -> Snapshot:
+        """What is left of an unfinished dump would be taken for the answer to the next request."""
         try:
             return self._read(roles_for, watch)
-        except KernelRefused as refusal:
-            self.close()
-            if refusal.errno not in _UNSUPPORTED:
-                raise
-            if self._families:
-                raise SourceUnavailable(f"no dump of TCP sockets: {refusal}") from refusal
-            self._families = (socket.AF_INET, socket.AF_INET6)
-            return self.read(roles_for, watch)
-        except ExporterError:
-            # What is left of an unfinished dump would be taken for the answer to the next request.
+        except Exception:
             self.close()
             raise
 

@@ -48,6 +48,7 @@ class Stage:
             listener = self._keep(socket.socket(self._family, socket.SOCK_STREAM))
         if self._family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("" if self._family == socket.AF_INET else "::", port))
         listener.listen(backlog)
         return listener
