@@ -59,8 +59,8 @@ class Count:
 
     def watch(self, sockets: Iterable[Socket]) -> None:
         """Count *sockets* that are in none of the bulk states."""
-        for one in sockets:
-            self._watched[one.state].add_one(one.local_port, one.remote_port, one.destination)
+        for state, local, remote, destination, _ in sockets:
+            self._watched[state].add_one(local, remote, destination)
 
     def census(self, snapshot: Snapshot) -> Census:
         """The census of the finished reading."""

@@ -1,8 +1,7 @@
 """The sampler's record as bytes, rendered at most once per record and format.
 
-A scrape takes what is there. Rendering takes milliseconds per thousand series, most of them with the interpreter's lock
-held, so it is done by the thread that publishes, for the formats that somebody has asked for lately; only whoever asks
-for a format first has to wait for it.
+A scrape takes what is there. Rendering takes some milliseconds, so it is done by the thread that publishes, for the
+formats that somebody has asked for lately; only whoever asks for a format first has to wait for it.
 """
 
 import math
@@ -30,9 +29,13 @@ _RENDER: Mapping[Format, Callable[[CollectorRegistry], bytes]] = {
 
 
 class Exposition:
-    """What *registry* collects, as of the last ``refresh``, in every format."""
+    """What *head* gives and *registry* collects, as of the last ``refresh``, in every format.
 
-    def __init__(self, registry: CollectorRegistry, clock: Callable[[], float]) -> None:
+    *head* gives families as text that is the same in all formats.
+    """
+
+    def __init__(self, head: Callable[[], str], registry: CollectorRegistry, clock: Callable[[], float]) -> None:
+        self._head = head
         self._registry = registry
         self._clock = clock
         self._rendered: dict[Variant, bytes] = {}
@@ -60,7 +63,7 @@ class Exposition:
         return self._rendered.get(variant) if now <= self._valid_until else None
 
     def render(self, variant: Variant) -> bytes:
-        """The bytes, rendered now if nobody did before; takes milliseconds per thousand series."""
+        """The bytes, rendered now if nobody did before; takes some milliseconds."""
         with self._lock:
             if self._clock() > self._valid_until:
                 self._rendered, self._valid_until = {}, math.inf
@@ -69,5 +72,8 @@ class Exposition:
             return self._rendered[variant]
 
     def _render(self, variant: Variant, rendered: dict[Variant, bytes]) -> bytes:
-        plain = rendered.get(Variant(variant.format, gzip=False)) or _RENDER[variant.format](self._registry)
+        plain = rendered.get(Variant(variant.format, gzip=False)) or self._render_plain(variant.format)
         return zlib.compress(plain, _GZIP_LEVEL, _GZIP_WINDOW) if variant.gzip else plain
+
+    def _render_plain(self, wanted: Format) -> bytes:
+        return self._head().encode() + _RENDER[wanted](self._registry)

@@ -39,15 +39,15 @@ def _json(_config: Config, taken: Taken, source: str) -> str:
 def _prometheus(config: Config, taken: Taken, source: str) -> str:
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415
 
-    from exporter.metrics import SampleCollector  # noqa: PLC0415
+    from exporter import metrics  # noqa: PLC0415
     from exporter.record import Record, Reload  # noqa: PLC0415
 
     record = Record(
         source, config.interval, Reload(succeeded=True, succeeded_at=taken.at), taken, succeeded=True, samples=1
     )
     registry = CollectorRegistry()
-    registry.register(SampleCollector(lambda: record, time.monotonic))
-    return generate_latest(registry).decode()
+    registry.register(metrics.SampleCollector(lambda: record, time.monotonic))
+    return metrics.sockets(record, time.monotonic()) + generate_latest(registry).decode()
 
 
 _FORMS: Mapping[str, Callable[[Config, Taken, str], str]] = {

@@ -34,7 +34,7 @@ class Roles:
     def __init__(self, listening: Iterable[int], ephemeral: range) -> None:
         self._ephemeral = ephemeral
         self._listening = tuple(dict.fromkeys(listening))
-        self._is_listening = frozenset(self._listening)
+        self._services = {port: Endpoint("server", port) for port in self._listening}
         self.kinds = self._table()
 
     def _table(self) -> bytes:
@@ -45,19 +45,19 @@ class Roles:
 
     def service(self, kind: int) -> Endpoint:
         """The service whose listening port has *kind*, at least FIRST_LISTENING."""
-        return Endpoint("server", self._listening[kind - FIRST_LISTENING])
+        return self._services[self._listening[kind - FIRST_LISTENING]]
 
     def endpoint(self, local: int, remote: int) -> Endpoint:
         """What the socket with these two ports is counted under."""
-        if local in self._is_listening:
-            return Endpoint("server", local)
+        if local in self._services:
+            return self._services[local]
         if local not in self._ephemeral and remote in self._ephemeral:
             return Endpoint("server", local)
         return Endpoint("client", remote)
 
     def dialled(self, local: int) -> bool:
         """Whether the kernel chose the local port *local* for an outgoing connection."""
-        return local in self._ephemeral and local not in self._is_listening
+        return local in self._ephemeral and local not in self._services
 
 
 def wire(port: int) -> int:

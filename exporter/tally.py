@@ -50,7 +50,8 @@ class Tally:
             self._kinds[kind] += kinds.count(kind)
         if DIALLED in kinds:
             self._destinations.update(columns.destinations(kinds.translate(_IS_DIALLED)))
-            self._bound()
+            if len(self._destinations) > 2 * DESTINATIONS:
+                self._bound()
         if UNDECIDED in kinds:
             pairs = columns.port_pairs(kinds.translate(_IS_UNDECIDED))
             self._others.update(self._roles.endpoint(*pair) for pair in pairs)
@@ -59,14 +60,13 @@ class Tally:
         """Count one socket; *destination* as in ``Columns.destinations``."""
         if self._roles.dialled(local):
             self._destinations[destination] += 1
-            self._bound()
+            if len(self._destinations) > 2 * DESTINATIONS:
+                self._bound()
         else:
             self._others[self._roles.endpoint(local, remote)] += 1
 
     def _bound(self) -> None:
-        """Forget the less busy destinations when there are too many; their sockets stay counted by port."""
-        if len(self._destinations) <= 2 * DESTINATIONS:
-            return
+        """Forget the less busy destinations; their sockets stay counted by port."""
         ranked = self._destinations.most_common()
         self._destinations = Counter(dict(ranked[:DESTINATIONS]))
         for destination, sockets in ranked[DESTINATIONS:]:

@@ -36,7 +36,7 @@ class Clock:
 def made() -> tuple[Exposition, Counting, Clock]:
     registry, counting, clock = CollectorRegistry(), Counting(), Clock()
     registry.register(counting)
-    exposition = Exposition(registry, clock)
+    exposition = Exposition(lambda: "head 1\n", registry, clock)
     exposition.refresh(valid_until=200.0)
     return exposition, counting, clock
 
@@ -85,6 +85,13 @@ def test_gzip_is_of_the_same_bytes() -> None:
     assert gzip.decompress(exposition.render(ZIPPED)) == exposition.render(TEXT).replace(b"2.0", b"1.0")
     assert exposition.render(ZIPPED) is exposition.render(ZIPPED)
     assert counting.times == 2
+
+
+def test_the_head_comes_before_what_is_collected_in_every_format() -> None:
+    exposition, _, _ = made()
+
+    assert exposition.render(TEXT).startswith(b"head 1\n# HELP times ")
+    assert exposition.render(OPENMETRICS).startswith(b"head 1\n# HELP times ")
 
 
 def test_openmetrics_ends_as_it_must() -> None:

@@ -34,9 +34,10 @@ _AT_STATE = 17
 _AT_LOCAL_PORT = 20
 _AT_DESTINATION = slice(22, 56)
 
-# state, ports, destination (remote port and both addresses), cookie, queues
-_FIELDS = struct.Struct("=17xB2x2s34s4xQ4xII")
+# state, the two bytes of the local port, destination (remote port and both addresses), cookie
+_FIELDS = struct.Struct("=17xB2xBB34s4xQ")
 _PORTS = struct.Struct(">20xHH")
+_QUEUES = struct.Struct("=72xII")
 
 _STATES = {int(state): state for state in State}
 
@@ -77,21 +78,16 @@ class Rows(NamedTuple):
         starts = range(0, len(self.data), self.length)
         return (_PORTS.unpack_from(self.data, start) for start in compress(starts, chosen))
 
-    def sockets(self, chosen: bytes) -> Iterator[Socket]:
+    def sockets(self, chosen: bytes) -> list[Socket]:
         """The sockets whose byte in *chosen* is not 0."""
         starts = range(0, len(self.data), self.length)
-        return (self._socket(start) for start in compress(starts, chosen))
-
-    def _socket(self, start: int) -> Socket:
-        number, local, destination, cookie, _, _ = _FIELDS.unpack_from(self.data, start)
-        ports = int.from_bytes(local, "big"), int.from_bytes(destination[:2], "big")
-        return Socket(_state(number), *ports, destination, cookie)
+        return [_socket(*_FIELDS.unpack_from(self.data, start)) for start in compress(starts, chosen)]
 
     def listeners(self) -> Iterator[Listener]:
         """Read as listening sockets, whose queue fields mean the accept queue and its limit."""
         for start in range(0, len(self.data), self.length):
-            _, local, _, _, queued, backlog = _FIELDS.unpack_from(self.data, start)
-            yield Listener(int.from_bytes(local, "big"), queued, backlog)
+            local, _ = _PORTS.unpack_from(self.data, start)
+            yield Listener(local, *_QUEUES.unpack_from(self.data, start))
 
 
 def rows(run: Run) -> Rows:
@@ -103,12 +99,12 @@ def rows(run: Run) -> Rows:
     return Rows(run.length, run.data)
 
 
-def _state(number: int) -> State:
-    """The state *number*; one that the kernel has and we do not know must not be lost silently."""
-    try:
-        return _STATES[number]
-    except KeyError:
-        raise Malformed(f"inet_diag: socket state {number}, expected 1 to 11") from None
+def _socket(number: int, local_high: int, local_low: int, destination: bytes, cookie: int) -> Socket:
+    """A state that the kernel has and we do not know must not be lost silently."""
+    if number not in _STATES:
+        raise Malformed(f"inet_diag: socket state {number}, expected 1 to 11")
+    remote = destination[0] << 8 | destination[1]
+    return Socket(_STATES[number], local_high << 8 | local_low, remote, destination, cookie)
 
 
 @lru_cache(maxsize=16)

@@ -29,7 +29,9 @@ NLMSG_OVERRUN = 4
 
 _END_MARK = HEADER_LENGTH + _ERRNO.size
 _MAX_LENGTHS = 16
-"""More different messages than the kernel has kinds of sockets: then the datagram is not what it seems."""
+"""More different messages than the kernel has kinds of sockets: then the answer is not what it seems."""
+_SAMPLE = 4096
+"""Bytes in which the rarer of two headers shows; to take out the more frequent one would only cost more."""
 
 
 class Header(NamedTuple):
@@ -38,6 +40,10 @@ class Header(NamedTuple):
     flags: int
     sequence: int
     port: int
+
+    def pack(self) -> bytes:
+        """The bytes of the header."""
+        return _HEADER.pack(*self)
 
 
 class Run(NamedTuple):
@@ -54,7 +60,7 @@ def request(message_type: int, sequence: int, body: bytes) -> bytes:
     return _HEADER.pack(HEADER_LENGTH + len(body), message_type, flags, sequence, 0) + body
 
 
-def is_last(datagram: bytes, sequence: int) -> bool:
+def is_last(datagram: bytes | memoryview, sequence: int) -> bool:
     """Whether no datagram of the dump numbered *sequence* follows: it is an error, or the end mark closes it."""
     if len(datagram) < HEADER_LENGTH or _HEADER.unpack_from(datagram)[1] in {NLMSG_ERROR, NLMSG_DONE}:
         return True
@@ -82,7 +88,7 @@ def runs(messages: bytes, sequence: int) -> list[Run]:
     return [run for run in found if run.type > NLMSG_OVERRUN]
 
 
-def _has_end_mark(messages: bytes, sequence: int) -> bool:
+def _has_end_mark(messages: bytes | memoryview, sequence: int) -> bool:
     """The kernel puts NLMSG_DONE behind the last socket where there is room, else into a datagram of its own."""
     if len(messages) < _END_MARK:
         return False
@@ -91,19 +97,20 @@ def _has_end_mark(messages: bytes, sequence: int) -> bool:
 
 
 def _split(data: bytes, sequence: int) -> Iterator[Run]:
-    """Cut *data* into runs; while there are several, those of the other kinds are cut out of the first."""
+    """Cut *data* into runs: while there are messages of several kinds, those of the rarer kind are taken out."""
     for _ in range(_MAX_LENGTHS):
         if not data:
             return
         header = _header(data, 0, sequence)
         end = _end_of_run(data, header.length)
-        if end == len(data):
+        if end < len(data):
+            header = min(header, _header(data, end, sequence), key=lambda one: data.count(one.pack(), 0, _SAMPLE))
+            data, cut = _cut(data, header)
+            yield Run(header.type, header.length, cut)
+        else:
             yield Run(header.type, header.length, data)
             return
-        other = _header(data, end, sequence)
-        data, cut = _cut(data, data[end : end + HEADER_LENGTH], other.length)
-        yield Run(other.type, other.length, cut)
-    raise Malformed(f"netlink: more than {_MAX_LENGTHS} different headers in one datagram")
+    raise Malformed(f"netlink: more than {_MAX_LENGTHS} different headers in one answer")
 
 
 def _header(data: bytes, at: int, sequence: int) -> Header:
@@ -141,16 +148,18 @@ def _all_alike(data: bytes, length: int) -> bool:
     return all(data[byte::length] == data[byte : byte + 1] * messages for byte in range(_AT_SEQUENCE))
 
 
-def _cut(data: bytes, header: bytes, length: int) -> tuple[bytes, bytes]:
+def _cut(data: bytes, header: Header) -> tuple[bytes, bytes]:
     """*data* without the messages that begin with *header*, and those.
 
     The sequence number in the header is random: a body that contains one by chance is not to be expected.
     """
-    first, *parts = data.split(header)
-    body = length - HEADER_LENGTH
+    packed = header.pack()
+    body = header.length - HEADER_LENGTH
+    first, *parts = data.split(packed)
     if any(len(part) < body for part in parts):
-        raise Truncated(f"netlink: a message of {length} bytes is cut short")
-    return first + b"".join([part[body:] for part in parts]), b"".join([header + part[:body] for part in parts])
+        raise Truncated(f"netlink: a message of {header.length} bytes is cut short")
+    cut = packed + packed.join([part[:body] for part in parts])
+    return first + b"".join([part[body:] for part in parts]), cut
 
 
 def _check_errno(message: bytes, what: str) -> None:

@@ -127,6 +127,7 @@ class BoundedServer(HTTPServer):
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
         """A connection has been accepted."""
+        _never_delay(stream)
         self._clients.opened(stream)
         super().handle_stream(stream, address)
 
@@ -144,3 +145,13 @@ class BoundedServer(HTTPServer):
             await asyncio.sleep(0.02)
         self._sweep.stop()
         await self.close_all_connections()
+
+
+def _never_delay(stream: IOStream) -> None:
+    """Turn Nagle's algorithm off for good.
+
+    Tornado turns it on again with the end of each answer, and what the socket still holds then waits for the peer's
+    delayed acknowledgement: measured, 15 ms for every tenth answer of 100 kB.
+    """
+    stream.set_nodelay(True)
+    stream.set_nodelay = lambda _: None  # type: ignore[method-assign]

@@ -1,3 +1,4 @@
+import socket
 import threading
 
 import pytest
@@ -164,6 +165,19 @@ def test_scrapes_share_a_connection_and_the_server_does_not_end_it() -> None:
         client.close()
 
     assert len(ports) == 1
+
+
+def test_the_end_of_an_answer_does_not_wait_for_an_acknowledgement() -> None:
+    """Nagle's algorithm and delayed acknowledgements together make a scrape ten times as long."""
+    with serving(site(Bytes())) as server:
+        client = server.client()
+        client.request("GET", "/metrics")
+        client.getresponse().read()
+        [stream] = server.connections._clients
+        undelayed = stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        client.close()
+
+    assert undelayed
 
 
 def test_pipelined_requests_are_answered_in_order() -> None:

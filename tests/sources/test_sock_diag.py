@@ -53,12 +53,13 @@ class Kernel:
         self.asked.append((kind, states))
         self._queue += self._answer(kind, states)
 
-    def recvmsg(self, _size: int) -> tuple[bytes, list[object], int, tuple[int, int]]:
+    def recvmsg_into(self, buffers: list[memoryview]) -> tuple[int, list[object], int, tuple[int, int]]:
         """Datagrams are scripted with a sequence number of their own; each gets that of the request."""
         answer = self._queue.pop(0)
         if isinstance(answer, OSError):
             raise answer
-        return self._numbered(answer), [], self._flags, (self._sender, 0)
+        buffers[0][: len(answer)] = self._numbered(answer)
+        return len(answer), [], self._flags, (self._sender, 0)
 
     def _numbered(self, datagram: bytes) -> bytes:
         numbered, at = bytearray(datagram), 0

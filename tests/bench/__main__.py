@@ -1,0 +1,95 @@
+"""Prints the tables of the README; arguments are numbers of sockets."""
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.bench.population import Mix, population
+from tests.bench.subjects import Cost, cpu_of, enough_descriptors, everybody, peak_of
+from tests.lab import netns
+from tests.lab.daemon import Process, exporter
+from tests.lab.netns import Namespace
+from tests.lab.witness import by_state, wait_for
+
+SIZES = (200, 10_000, 50_000, 250_000)
+ROUNDS = 5
+SCRAPES = 400
+
+
+def main(sizes: Sequence[int]) -> None:
+    enough_descriptors()
+    print(f"{os.cpu_count()} cores, Linux {os.uname().release.split('-')[0]}, Python {sys.version.split()[0]}\n")
+    for size in sizes:
+        compare(Mix(size))
+    print("The daemon, sampling every second, and 400 scrapes of it over one connection:\n")
+    print("| sockets | series | peak memory | CPU per sample | scrape p50 | p99 | longest |")
+    print("|---|---|---|---|---|---|---|")
+    for size in (sizes[0], sizes[-1]):
+        daemon(Mix(size, ports=90))
+
+
+def compare(mix: Mix) -> None:
+    """Everybody counts the same sockets, by turns, so that what changes changes for all."""
+    with netns.namespace() as host, tempfile.TemporaryDirectory() as folder:
+        with population(host, mix), everybody(host, Path(folder)) as subjects:
+            sockets = by_state(host).total()
+            rounds = [{name: measure() for name, measure in subjects.items()} for _ in range(ROUNDS)]
+        print(f"{sockets:,} sockets, medians of {ROUNDS} rounds:\n")
+        report(rounds)
+
+
+def report(rounds: Sequence[Mapping[str, Cost]]) -> None:
+    """A table of medians; ratios are of the same round."""
+    first, ours, *_ = rounds[0]
+    print("| who | CPU | wall | peak memory | this exporter's CPU is |")
+    print("|---|---|---|---|---|")
+    for name in rounds[0]:
+        cpu, wall = (statistics.median(getattr(one[name], field) for one in rounds) for field in ("cpu", "wall"))
+        peak = rounds[-1][name].memory
+        ratio = statistics.median(one[ours].cpu / max(one[name].cpu, 1e-6) for one in rounds)
+        shown = "" if name == ours else f"{ratio:.2f} x" if name == first else f"1/{1 / ratio:.1f}"
+        print(
+            f"| {name} | {cpu * 1e3:.1f} ms | {wall * 1e3:.1f} ms "
+            f"| {f'{peak / 1e6:.0f} MB' if peak else ''} | {shown} |"
+        )
+    print(flush=True)
+
+
+def daemon(mix: Mix) -> None:
+    """The real process, with as many series as fit, while it samples."""
+    with netns.namespace() as host, tempfile.TemporaryDirectory() as folder, population(host, mix):
+        config = Path(folder) / "config.yaml"
+        config.write_text("interval: 1s\nmax_cpu: 100%\n")
+        with exporter(host, Path(folder) / "log", f"--config.file={config}") as running:
+            measure_daemon(host, running)
+
+
+def measure_daemon(host: Namespace, running: Process) -> None:
+    pid = running.popen.pid
+    wait_for(lambda: running.value("tcpstate_samples_total") > 2, "some samples", seconds=30)
+    samples, cpu = running.value("tcpstate_samples_total"), cpu_of(pid)
+    time.sleep(5)
+    per_sample = (cpu_of(pid) - cpu) / (running.value("tcpstate_samples_total") - samples)
+    waits = sorted(_scrape(running) for _ in range(SCRAPES))
+    series = sum(not line.startswith("#") for line in running.ask().body.splitlines())
+    p50, p99, longest = (waits[int(SCRAPES * share)] * 1e3 for share in (0.5, 0.99, 0.9999))
+    print(
+        f"| {by_state(host).total():,} | {series:,} | {peak_of(pid) / 1e6:.1f} MB | {per_sample * 1e3:.0f} ms "
+        f"| {p50:.1f} ms | {p99:.1f} ms | {longest:.1f} ms |",
+        flush=True,
+    )
+
+
+def _scrape(running: Process) -> float:
+    time.sleep(0.02)
+    begun = time.perf_counter()
+    running.ask()
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main([int(argument) for argument in sys.argv[1:]] or SIZES)
