@@ -154,4 +154,4 @@ def _never_delay(stream: IOStream) -> None:
     delayed acknowledgement: measured, 15 ms for every tenth answer of 100 kB.
     """
     stream.set_nodelay(True)
-    stream.set_nodelay = lambda _: None  # type: ignore[method-assign]
+    stream.set_nodelay = lambda value: None  # type: ignore[method-assign]  # noqa: ARG005
