@@ -69,8 +69,8 @@ class Rows(NamedTuple):
 
     def destinations(self, chosen: bytes) -> Iterator[bytes]:
         """Remote port (big-endian), local and remote address of the sockets whose byte in *chosen* is not 0."""
-        # Rounded up, so that a few lists of slices serve all sizes.
-        slices = _destination_slices(self.length, 1 << len(self.data).bit_length())
+        # At least 512 KiB, and rounded up, so that one list of slices serves nearly all sizes.
+        slices = _destination_slices(self.length, 1 << max(19, len(self.data).bit_length()))
         return map(self.data.__getitem__, compress(slices, chosen))
 
     def port_pairs(self, chosen: bytes) -> Iterator[tuple[int, int]]:
@@ -107,7 +107,7 @@ def _socket(number: int, local_high: int, local_low: int, destination: bytes, co
     return Socket(_STATES[number], local_high << 8 | local_low, remote, destination, cookie)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def _destination_slices(length: int, size: int) -> list[slice]:
     """Where the destinations stand in *size* or a little more bytes of messages of *length*."""
     first, last = _AT_DESTINATION.start, _AT_DESTINATION.stop
