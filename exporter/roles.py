@@ -14,13 +14,11 @@ from functools import lru_cache
 
 from exporter.tcp import PORTS, Endpoint
 
-NOT_COUNTED = 0
-"""The kind that no port has: what a mask leaves of a socket that is not to be counted."""
-DIALLED = 1
+DIALLED = 0
 """The port is ephemeral and nobody listens there: the socket is a client's."""
-UNDECIDED = 2
+UNDECIDED = 1
 """The remote port has to be looked at too, or there are more listening ports than kinds."""
-FIRST_LISTENING = 3
+FIRST_LISTENING = 2
 _KINDS = 256
 
 

@@ -40,12 +40,10 @@ class Tally:
         self._others: Counter[Endpoint] = Counter()
         self._destinations: Counter[bytes] = Counter()
 
-    def add(self, columns: Columns, mask: bytes | None = None) -> None:
-        """Count the sockets of *columns*; with a *mask* of 0x00 and 0xff, those with 0xff."""
+    def add(self, columns: Columns) -> None:
+        """Count the sockets of *columns*."""
         table = self._roles.kinds
         kinds = bytes([table[port] for port in columns.local_ports()])
-        if mask is not None:
-            kinds = _masked(kinds, mask)
         for kind in set(kinds):
             self._kinds[kind] += kinds.count(kind)
         if DIALLED in kinds:
@@ -93,9 +91,3 @@ class Tally:
 
 def _dialled_endpoint(destination: bytes) -> Endpoint:
     return Endpoint("client", int.from_bytes(destination[:2], "big"))
-
-
-def _masked(kinds: bytes, mask: bytes) -> bytes:
-    """*kinds* AND *mask*, byte by byte: as one large number, which takes the time of a few instructions a byte."""
-    both = int.from_bytes(kinds, "little") & int.from_bytes(mask, "little")
-    return both.to_bytes(len(kinds), "little")

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "exporter"
 
 FLOORS = (
-    ("__init__", "tcp", "errors", "durations", "formats"),
+    ("__init__", "tcp", "errors", "durations", "formats", "masks"),
     ("decode", "roles"),
     ("tally",),
     ("sources", "limits"),
@@ -27,7 +27,20 @@ FLOORS = (
 )
 """From the ground to the roof; a package stands on one floor with all its modules."""
 
-PURE = ("tcp", "errors", "durations", "formats", "roles", "tally", "decode", "ports", "pace", "census", "record")
+PURE = (
+    "tcp",
+    "errors",
+    "durations",
+    "formats",
+    "masks",
+    "roles",
+    "tally",
+    "decode",
+    "ports",
+    "pace",
+    "census",
+    "record",
+)
 ASKS_THE_WORLD = {"os", "socket", "time", "subprocess", "threading", "asyncio", "select", "psutil", "tornado"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

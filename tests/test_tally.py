@@ -24,7 +24,7 @@ def test_columns_are_counted_as_one_by_one(sockets: list[tuple[int, int]]) -> No
     by_column, one_by_one = Tally(ROLES), Tally(ROLES)
 
     by_column.add(rows(sockets))
-    for socket in rows(sockets).sockets(b"\1" * len(sockets)):
+    for socket in rows(sockets).sockets():
         one_by_one.add_one(socket.local_port, socket.remote_port, socket.destination)
 
     assert by_column.endpoints() == one_by_one.endpoints() == Counter(ROLES.endpoint(*ports) for ports in sockets)
@@ -32,15 +32,16 @@ def test_columns_are_counted_as_one_by_one(sockets: list[tuple[int, int]]) -> No
     assert by_column.sockets() == len(sockets)
 
 
-@given(SOCKETS, st.data())
-def test_a_mask_leaves_sockets_out(sockets: list[tuple[int, int]], data: st.DataObject) -> None:
-    kept = data.draw(st.lists(st.booleans(), min_size=len(sockets), max_size=len(sockets)))
-    masked = Tally(ROLES)
+@given(st.lists(st.tuples(st.sampled_from([1, 6, 8]), PORTS, PORTS), max_size=60))
+def test_only_sockets_that_have_the_state_are_counted(sockets: list[tuple[int, int, int]]) -> None:
+    everything = Rows(124, stream(about(*one) for one in sockets))
+    counted = Tally(ROLES)
 
-    masked.add(rows(sockets), bytes(0xFF if keep else 0 for keep in kept))
+    counted.add(everything.having(frozenset({1})))
 
-    expected = Counter(ROLES.endpoint(*ports) for ports, keep in zip(sockets, kept, strict=True) if keep)
-    assert masked.endpoints() == expected
+    expected = [(local, remote) for state, local, remote in sockets if state == 1]
+    assert counted.endpoints() == Counter(ROLES.endpoint(*ports) for ports in expected)
+    assert counted.destinations().total() == sum(ROLES.dialled(local) for local, _ in expected)
 
 
 def test_destinations_differ_by_remote_port_and_by_both_addresses() -> None:

@@ -16,11 +16,12 @@ kind of socket have the same length:
 
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import compress
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from exporter import masks
 from exporter.decode.netlink import Run
 from exporter.errors import Malformed
 from exporter.tcp import Listener, Socket, State
@@ -41,6 +42,8 @@ _QUEUES = struct.Struct("=72xII")
 
 _STATES = {int(state): state for state in State}
 
+Value = TypeVar("Value")
+
 
 def legacy_request(states: int) -> bytes:
     """Struct inet_diag_req for TCPDIAG_GETSOCK: IPv4 and IPv6 sockets in the *states* of the bit set, in one walk."""
@@ -53,50 +56,65 @@ def request(family: int, states: int) -> bytes:
 
 
 class Rows(NamedTuple):
-    """Messages about sockets, as columns and one by one."""
+    """Messages about sockets, as columns and one by one; the fields are those of ``netlink.Run``."""
 
     length: int
     data: bytes
+    start: int = 0
+    present: bytes | None = None
 
     @property
     def states(self) -> bytes:
         """One byte a socket."""
-        return self.data[_AT_STATE :: self.length]
+        return bytes(self._of_present(self._state_column))
 
-    def local_ports(self) -> "array[int]":
+    def having(self, states: frozenset[int]) -> "Rows":
+        """The sockets that are in one of *states*."""
+        mask = masks.where(self._state_column, states)
+        return self._replace(present=mask if self.present is None else masks.both(mask, self.present))
+
+    def local_ports(self) -> Iterable[int]:
         """In network byte order, read as native numbers."""
-        return array("H", self.data)[_AT_LOCAL_PORT // 2 :: self.length // 2]
+        return self._of_present(array("H", self.data)[(self.start + _AT_LOCAL_PORT) // 2 :: self.length // 2])
 
     def destinations(self, chosen: bytes) -> Iterator[bytes]:
         """Remote port (big-endian), local and remote address of the sockets whose byte in *chosen* is not 0."""
         # At least 512 KiB, and rounded up, so that one list of slices serves nearly all sizes.
-        slices = _destination_slices(self.length, 1 << max(19, len(self.data).bit_length()))
-        return map(self.data.__getitem__, compress(slices, chosen))
+        slices = _destination_slices(self.start, self.length, 1 << max(19, len(self.data).bit_length()))
+        return map(self.data.__getitem__, compress(self._of_present(slices), chosen))
 
     def port_pairs(self, chosen: bytes) -> Iterator[tuple[int, int]]:
         """Local and remote port of the sockets whose byte in *chosen* is not 0."""
-        starts = range(0, len(self.data), self.length)
-        return (_PORTS.unpack_from(self.data, start) for start in compress(starts, chosen))
+        return (_PORTS.unpack_from(self.data, at) for at in compress(self._places(), chosen))
 
-    def sockets(self, chosen: bytes) -> list[Socket]:
-        """The sockets whose byte in *chosen* is not 0."""
-        starts = range(0, len(self.data), self.length)
-        return [_socket(*_FIELDS.unpack_from(self.data, start)) for start in compress(starts, chosen)]
+    def sockets(self) -> list[Socket]:
+        """All of them, one by one."""
+        return [_socket(*_FIELDS.unpack_from(self.data, at)) for at in self._places()]
 
     def listeners(self) -> Iterator[Listener]:
         """Read as listening sockets, whose queue fields mean the accept queue and its limit."""
-        for start in range(0, len(self.data), self.length):
-            local, _ = _PORTS.unpack_from(self.data, start)
-            yield Listener(local, *_QUEUES.unpack_from(self.data, start))
+        for at in self._places():
+            local, _ = _PORTS.unpack_from(self.data, at)
+            yield Listener(local, *_QUEUES.unpack_from(self.data, at))
+
+    @property
+    def _state_column(self) -> bytes:
+        return self.data[self.start + _AT_STATE :: self.length]
+
+    def _places(self) -> Iterable[int]:
+        return self._of_present(range(self.start, len(self.data), self.length))
+
+    def _of_present(self, column: Iterable[Value]) -> Iterable[Value]:
+        return column if self.present is None else compress(column, self.present)
 
 
 def rows(run: Run) -> Rows:
     """Raises Malformed if the messages of *run* do not describe sockets."""
     if run.type not in {TCPDIAG_GETSOCK, SOCK_DIAG_BY_FAMILY}:
         raise Malformed(f"inet_diag: message type {run.type}, expected 18 or 20")
-    if run.length < _MESSAGE_LENGTH:
-        raise Malformed(f"inet_diag: message of {run.length} bytes, expected at least {_MESSAGE_LENGTH}")
-    return Rows(run.length, run.data)
+    if run.length - run.start < _MESSAGE_LENGTH:
+        raise Malformed(f"inet_diag: message of {run.length - run.start} bytes, expected at least {_MESSAGE_LENGTH}")
+    return Rows(run.length, run.data, run.start, run.present)
 
 
 def _socket(number: int, local_high: int, local_low: int, destination: bytes, cookie: int) -> Socket:
@@ -108,7 +126,7 @@ def _socket(number: int, local_high: int, local_low: int, destination: bytes, co
 
 
 @lru_cache(maxsize=4)
-def _destination_slices(length: int, size: int) -> list[slice]:
-    """Where the destinations stand in *size* or a little more bytes of messages of *length*."""
+def _destination_slices(start: int, length: int, size: int) -> list[slice]:
+    """Where the destinations stand in *size* bytes of messages."""
     first, last = _AT_DESTINATION.start, _AT_DESTINATION.stop
-    return [slice(start + first, start + last) for start in range(0, size, length)]
+    return [slice(at + first, at + last) for at in range(start, size, length)]

@@ -3,13 +3,13 @@
 A dump is a series of datagrams, each of them a series of messages, each of them a header and a body
 (include/uapi/linux/netlink.h). At a quarter of a million messages nobody can look at each header, and nobody has to:
 all messages of one dump carry the same type, flags, sequence number and port, so the headers of two messages differ
-only if their lengths do. Messages of the same length stand in runs, and a field of a run is a strided slice.
+only if their lengths do. A field of messages of one length is a strided slice.
 """
 
 import struct
-from collections.abc import Iterator
 from typing import NamedTuple
 
+from exporter import masks
 from exporter.errors import Interrupted, KernelRefused, Malformed, Truncated
 
 # struct nlmsghdr: nlmsg_len, nlmsg_type, nlmsg_flags, nlmsg_seq, nlmsg_pid
@@ -28,10 +28,6 @@ NLMSG_DONE = 3
 NLMSG_OVERRUN = 4
 
 _END_MARK = HEADER_LENGTH + _ERRNO.size
-_MAX_LENGTHS = 16
-"""More different messages than the kernel has kinds of sockets: then the answer is not what it seems."""
-_SAMPLE = 4096
-"""Bytes in which the rarer of two headers shows; to take out the more frequent one would only cost more."""
 
 
 class Header(NamedTuple):
@@ -47,11 +43,16 @@ class Header(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Messages of one *type* and *length*, one after the other in *data*."""
+    """Messages of one *type*, a fixed distance apart in *data*."""
 
     type: int
     length: int
+    """From the beginning of one message to the next."""
     data: bytes
+    start: int = 0
+    """Where the first message begins."""
+    present: bytes | None = None
+    """A mask of the places where there is a message, or None if there is one in each."""
 
 
 def request(message_type: int, sequence: int, body: bytes) -> bytes:
@@ -79,7 +80,7 @@ def runs(messages: bytes, sequence: int) -> list[Run]:
     if _has_end_mark(messages, sequence):
         _check_errno(messages[-_END_MARK:], "ended the dump")
         messages = messages[:-_END_MARK]
-    found = list(_split(messages, sequence))
+    found = _split(messages, sequence)
     for run in found:
         if run.type == NLMSG_OVERRUN:
             raise Truncated("the kernel lost messages of the dump (NLMSG_OVERRUN)")
@@ -96,21 +97,15 @@ def _has_end_mark(messages: bytes | memoryview, sequence: int) -> bool:
     return (length, message_type, number) == (_END_MARK, NLMSG_DONE, sequence)
 
 
-def _split(data: bytes, sequence: int) -> Iterator[Run]:
-    """Cut *data* into runs: while there are messages of several kinds, those of the rarer kind are taken out."""
-    for _ in range(_MAX_LENGTHS):
-        if not data:
-            return
-        header = _header(data, 0, sequence)
-        end = _end_of_run(data, header.length)
-        if end < len(data):
-            header = min(header, _header(data, end, sequence), key=lambda one: data.count(one.pack(), 0, _SAMPLE))
-            data, cut = _cut(data, header)
-            yield Run(header.type, header.length, cut)
-        else:
-            yield Run(header.type, header.length, data)
-            return
-    raise Malformed(f"netlink: more than {_MAX_LENGTHS} different headers in one answer")
+def _split(data: bytes, sequence: int) -> list[Run]:
+    if not data:
+        return []
+    first = _header(data, 0, sequence)
+    end = _end_of_run(data, first.length)
+    if end == len(data):
+        return [Run(first.type, first.length, data)]
+    other = _header(data, end, sequence)
+    return _interleaved(data, *sorted((first, other))) or _one_by_one(data, sequence)
 
 
 def _header(data: bytes, at: int, sequence: int) -> Header:
@@ -130,15 +125,12 @@ def _header(data: bytes, at: int, sequence: int) -> Header:
 
 
 def _end_of_run(data: bytes, length: int) -> int:
-    """Where the first message stands whose header is not that of the first one."""
+    """Where the first message begins whose header is not that of the first one."""
     if len(data) % length == 0 and _all_alike(data, length):
         return len(data)
-    header = data[:HEADER_LENGTH]
-    end = length
+    header, end = data[:HEADER_LENGTH], length
     while data.startswith(header, end):
         end += length
-    if end > len(data):
-        raise Truncated(f"netlink: the last message is {end - len(data)} bytes short of its {length}")
     return end
 
 
@@ -148,18 +140,40 @@ def _all_alike(data: bytes, length: int) -> bool:
     return all(data[byte::length] == data[byte : byte + 1] * messages for byte in range(_AT_SEQUENCE))
 
 
-def _cut(data: bytes, header: Header) -> tuple[bytes, bytes]:
-    """*data* without the messages that begin with *header*, and those.
+def _interleaved(data: bytes, short: Header, long: Header) -> list[Run]:
+    """Two runs over the same bytes, after each *short* message has been filled up in front to the length of a *long*.
 
-    The sequence number in the header is random: a body that contains one by chance is not to be expected.
+    What is put in front is the header of a long message and zeros: a blank, told by its first byte, which in a real
+    body is the address family. Thus every message begins where a long one would, and no message has to be moved by
+    itself. Nothing if the messages are not just these two, or the blank would not be longer than a header. The sequence
+    number in the header is random: a body that contains a header by chance is not to be expected.
     """
-    packed = header.pack()
-    body = header.length - HEADER_LENGTH
-    first, *parts = data.split(packed)
-    if any(len(part) < body for part in parts):
-        raise Truncated(f"netlink: a message of {header.length} bytes is cut short")
-    cut = packed + packed.join([part[:body] for part in parts])
-    return first + b"".join([part[body:] for part in parts]), cut
+    gap = long.length - short.length
+    if gap <= HEADER_LENGTH or short.type <= NLMSG_OVERRUN:
+        return []
+    filled = data.replace(short.pack(), long.pack().ljust(gap, b"\0") + short.pack())
+    if len(filled) % long.length or not _all_alike(filled, long.length):
+        return []
+    bodies = filled[HEADER_LENGTH :: long.length]
+    if bodies.count(0) * gap != len(filled) - len(data):
+        return []
+    is_blank = masks.where(bodies, frozenset({0}))
+    is_real = masks.where(is_blank, frozenset({0}))
+    return [
+        Run(long.type, long.length, filled, present=is_real),
+        Run(short.type, long.length, filled, start=gap, present=is_blank),
+    ]
+
+
+def _one_by_one(data: bytes, sequence: int) -> list[Run]:
+    """A run for each type and length, at the price of some instructions of Python for each message."""
+    found: dict[tuple[int, int], list[bytes]] = {}
+    at = 0
+    while at < len(data):
+        header = _header(data, at, sequence)
+        found.setdefault((header.type, header.length), []).append(data[at : at + header.length])
+        at += header.length
+    return [Run(*kind, b"".join(messages)) for kind, messages in found.items()]
 
 
 def _check_errno(message: bytes, what: str) -> None:

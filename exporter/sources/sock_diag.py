@@ -3,8 +3,8 @@
 The legacy request walks the kernel's table once for IPv4 and IPv6 together; where a kernel refuses it, one modern
 request for each family does the same in twice the walks. Listening sockets stand in a table of their own and come
 first, because the roles follow from them; everything else comes in one walk. TIME_WAIT sockets are described in
-shorter messages than the rest, and taking messages of two lengths apart costs more than a second walk once there
-are many of them: then they get one.
+shorter messages than the rest, and messages of two lengths in turn take longer to count than a second walk does once
+there are many of them: then they get one.
 """
 
 import errno
@@ -26,14 +26,14 @@ TIMEOUT_SECONDS = 10
 
 MAX_DATAGRAM = 1 << 16
 """Bytes that there is room for. The kernel sends up to 32 KiB at a time, and cuts off what does not fit."""
-BATCH = 5 * MAX_DATAGRAM
+BATCH = 3 * MAX_DATAGRAM
 """Bytes received before they are decoded: what is done once a batch is nothing beside what is done per socket. The
 buffer is kept, for memory that is given back and taken again costs a page fault for every 4 KiB each time."""
 
 # Bits 1 to 11. Bit 13 would add sockets that are bound and nothing else, which no other tool counts.
-_EVERYTHING = 0xFFE
 _LISTEN = 1 << State.LISTEN
 _TIME_WAIT = 1 << State.TIME_WAIT
+_CONNECTED = 0xFFE & ~_LISTEN
 
 _UNSUPPORTED = {errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.EPERM, errno.EACCES}
 
@@ -98,16 +98,14 @@ class SockDiag:
         seen: set[int] = set()
         for states in self._walks():
             for rows in self._dump(states):
-                watched = _count(rows, bulk)
-                if 1 in watched:
-                    watch(_new(rows.sockets(watched), seen))
+                watch(_new(_count(rows, bulk), seen))
         time_waits = bulk[State.TIME_WAIT].sockets()
         self._time_waits_apart = time_waits > 1000 + bulk[State.ESTABLISHED].sockets() // 8
         return Snapshot(listeners, bulk)
 
     def _walks(self) -> tuple[int, ...]:
-        connected = _EVERYTHING & ~_LISTEN
-        return (connected & ~_TIME_WAIT, _TIME_WAIT) if self._time_waits_apart else (connected,)
+        """The states to ask for together."""
+        return (_CONNECTED & ~_TIME_WAIT, _TIME_WAIT) if self._time_waits_apart else (_CONNECTED,)
 
     def _listeners(self) -> Sequence[Listener]:
         return [listener for rows in self._dump(_LISTEN) for listener in rows.listeners()]
@@ -149,21 +147,20 @@ class SockDiag:
             self._socket = None
 
 
-def _count(rows: Rows, bulk: dict[State, Tally]) -> bytes:
-    """Count those of *rows* that are in a bulk state, and give a byte a socket that is 1 for the others."""
+def _count(rows: Rows, bulk: dict[State, Tally]) -> list[Socket]:
+    """Count those of *rows* that are in a bulk state, and give the others."""
     states = rows.states
+    left = len(states)
     for state, tally in bulk.items():
         here = states.count(state)
-        if here == len(states):
-            tally.add(rows)
-            return b""
         if here:
-            tally.add(rows, states.translate(_MASKS[state]))
-    return states.translate(_IS_WATCHED)
+            tally.add(rows if here == len(states) else rows.having(_ONLY[state]))
+            left -= here
+    return rows.having(_WATCHED).sockets() if left else []
 
 
-_MASKS = {state: bytes(0xFF if byte == state else 0 for byte in range(256)) for state in BULK}
-_IS_WATCHED = bytes(byte not in BULK for byte in range(256))
+_ONLY = {state: frozenset({int(state)}) for state in BULK}
+_WATCHED = frozenset(range(256)) - frozenset(BULK)
 
 
 def _new(sockets: list[Socket], seen: set[int]) -> list[Socket]:

@@ -6,6 +6,7 @@ from exporter.decode import inet_diag, netlink
 from exporter.decode.inet_diag import Rows
 from exporter.decode.netlink import Run
 from exporter.errors import Malformed, SampleError
+from exporter.roles import wire
 from exporter.tcp import Listener, Socket, State
 from tests.decode.messages import MINI, SEQUENCE, about, message, stream
 
@@ -40,7 +41,7 @@ def test_the_fields_stand_where_the_kernel_puts_them() -> None:
 
     addresses = b"\x0a\x63\0\x02" + bytes(12) + b"\x0a\x63\0\x01" + bytes(12)
     destination = b"\xc0\x00" + addresses
-    assert list(found.sockets(b"\1")) == [Socket(State.FIN_WAIT2, 8080, 49152, destination, 0x0100_0000_0000_002A)]
+    assert found.sockets() == [Socket(State.FIN_WAIT2, 8080, 49152, destination, 0x0100_0000_0000_002A)]
     assert list(found.listeners()) == [Listener(8080, 5, 7)]
     assert list(found.destinations(b"\1")) == [destination]
     assert list(found.port_pairs(b"\1")) == [(8080, 49152)]
@@ -50,7 +51,7 @@ def test_the_fields_stand_where_the_kernel_puts_them() -> None:
 def test_columns_and_single_sockets_say_the_same(sockets: list[tuple[int, int, int]]) -> None:
     found = rows([about(*one) for one in sockets])
 
-    singly = list(found.sockets(every(len(sockets))))
+    singly = found.sockets()
     assert [(one.state, one.local_port, one.remote_port) for one in singly] == sockets
     assert list(found.states) == [state for state, _, _ in sockets]
     assert list(found.port_pairs(every(len(sockets)))) == [(local, remote) for _, local, remote in sockets]
@@ -60,9 +61,24 @@ def test_columns_and_single_sockets_say_the_same(sockets: list[tuple[int, int, i
 def test_only_the_chosen_sockets_come_out() -> None:
     found = rows([about(8, local=port) for port in (1, 2, 3)])
 
-    assert [one.local_port for one in found.sockets(b"\1\0\1")] == [1, 3]
     assert [local for local, _ in found.port_pairs(b"\0\1\0")] == [2]
     assert len(list(found.destinations(b"\0\0\1"))) == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from([1, 5, 6, 8]), st.integers(1, 65535), st.booleans()), max_size=60))
+def test_sockets_of_a_state_come_out_of_any_mixture_of_full_and_mini_messages(
+    sockets: list[tuple[int, int, bool]],
+) -> None:
+    """Whatever lies between them, and however the messages were filled up."""
+    messages = [about(state, local=port, attributes=MINI if mini else 36) for state, port, mini in sockets]
+    found = [inet_diag.rows(run) for run in netlink.runs(stream(messages), SEQUENCE)]
+
+    for state in (1, 5, 6, 8):
+        chosen = [one.having(frozenset({state})) for one in found]
+        expected = sorted(port for of, port, _ in sockets if of == state)
+        assert sorted(one.local_port for rows in chosen for one in rows.sockets()) == expected
+        assert sorted(wire(port) for port in expected) == sorted(port for rows in chosen for port in rows.local_ports())
+        assert sum(rows.states.count(state) for rows in chosen) == len(expected)
 
 
 def test_requests_have_the_size_of_the_kernels_structures() -> None:
@@ -84,14 +100,14 @@ def test_a_message_of_another_family_is_malformed() -> None:
 @pytest.mark.parametrize("state", [0, 12, 13, 255])
 def test_a_state_that_is_not_known_is_malformed_and_not_lost(state: int) -> None:
     with pytest.raises(Malformed, match=f"socket state {state}"):
-        list(rows([about(state)]).sockets(b"\1"))
+        rows([about(state)]).sockets()
 
 
 @given(st.lists(st.integers(0, 255), min_size=16, max_size=120).map(bytes), st.sampled_from([MINI, 36]))
 def test_any_body_gives_a_socket_or_a_sample_error(body: bytes, attributes: int) -> None:
     data = message(body.ljust(72 + attributes, b"\0")[: 72 + attributes])
     try:
-        found = list(rows([data]).sockets(b"\1"))
+        found = rows([data]).sockets()
     except SampleError:
         return
     assert len(found) == 1

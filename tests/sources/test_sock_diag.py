@@ -117,7 +117,7 @@ def test_bulk_states_are_tallied_and_the_others_come_one_by_one() -> None:
     counts = reader.read(SockDiag(Kernel(but_listeners(answer, stream([about(1), about(1)]) + done())).connect))
 
     assert counts == {State.ESTABLISHED: 3, State.TIME_WAIT: 1, State.CLOSE_WAIT: 1, State.FIN_WAIT2: 1}
-    assert [one.state for one in reader.watched] == [State.FIN_WAIT2, State.CLOSE_WAIT]
+    assert [one.state for one in reader.watched] == [State.CLOSE_WAIT, State.FIN_WAIT2]
 
 
 def test_many_time_waits_get_a_walk_of_their_own() -> None:
