@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator, Sequence
@@ -9,8 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+PROGRAMS = ("ip", "nft", "ss")
+"""What has to be installed; packages iproute2 and nftables."""
+
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def lacking(uid: int, path: str) -> list[str]:
+    """What a user with the search path *path* lacks for making network namespaces; nothing if they can."""
+    programs = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
+    return programs if uid == 0 else ["root", *programs]
 
 
 @dataclass(frozen=True)
@@ -44,10 +54,14 @@ class Namespace:
         """Set one of the namespace's own settings."""
         self.run("sysctl", "-qw", f"{name}={value}")
 
-    def drop(self, expression: str) -> None:
-        """Drop incoming packets that match an nft expression."""
+    def drop_input(self, expression: str) -> None:
+        """Drop incoming packets that match an nft(8) expression, besides those dropped already."""
         rules = f"table inet lab {{ chain input {{ type filter hook input priority 0; {expression} drop; }}; }}"
         self.run("nft", "-f", "-", text=rules)
+
+    def flush_input(self) -> None:
+        """Let all packets in again."""
+        self.run("nft", "flush", "ruleset")
 
 
 def _set(path: Path) -> None:
@@ -73,7 +87,7 @@ def _run(command: Sequence[str], text: str | None = None) -> str:
 @contextmanager
 def namespace() -> Iterator[Namespace]:
     """A namespace with nothing but its loopback interface."""
-    made = Namespace(f"lab-{uuid.uuid4().hex[:10]}")
+    made = Namespace(f"tse-{uuid.uuid4().hex[:10]}")
     _run(["ip", "netns", "add", made.name])
     try:
         _run(["ip", "-n", made.name, "link", "set", "lo", "up"])

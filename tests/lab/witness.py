@@ -1,8 +1,10 @@
 """What ss(8) sees: the independent count that ours is compared with."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import NamedTuple
 
 from exporter.tcp import State
 from tests.lab.netns import Namespace
@@ -22,10 +24,44 @@ _STATES = {
 }
 
 
+_DETAIL = re.compile(r"(timer:\(|ino:)(\w+)")
+
+
+class Row(NamedTuple):
+    """A socket as ss shows it."""
+
+    state: State
+    local_port: int
+    remote_port: int
+    """0 for a listening socket, which has no peer."""
+    receive_queue: int
+    """Bytes that nobody has read, a FIN counting as one; for a listening socket, connections nobody has accepted."""
+    timer: str
+    """``on`` while packets are sent again, ``keepalive``, ``timewait``, ``persist``, or empty."""
+    inode: int
+    """0 for a socket that no process has, or none yet."""
+
+
+def rows(namespace: Namespace) -> list[Row]:
+    """The sockets of the namespace, one by one."""
+    return [_row(line) for line in namespace.run("ss", "-tanoeH").splitlines()]
+
+
 def by_state(namespace: Namespace) -> Counter[State]:
     """Sockets of the namespace by state."""
-    lines = namespace.run("ss", "-tanH").splitlines()
-    return Counter(_STATES[line.split(None, 1)[0]] for line in lines)
+    return Counter(_STATES[line.split(None, 1)[0]] for line in namespace.run("ss", "-tanH").splitlines())
+
+
+def _row(line: str) -> Row:
+    state, receive_queue, _, local, remote, *details = line.split()
+    known = dict(_DETAIL.findall(" ".join(details)))
+    timer, inode = known.get("timer:(", ""), int(known.get("ino:", 0))
+    return Row(_STATES[state], _port(local), _port(remote), int(receive_queue), timer, inode)
+
+
+def _port(address: str) -> int:
+    port = address.rpartition(":")[2]
+    return 0 if port == "*" else int(port)
 
 
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = 5.0) -> None:

@@ -1,0 +1,138 @@
+"""The laboratory makes what it says: ss is asked about each recipe."""
+
+import errno
+import os
+import socket
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from exporter.tcp import State
+from tests.lab import netns
+from tests.lab.netns import Namespace, Pair
+from tests.lab.recipes import FAMILIES, QUEUED, RECIPES, Family, bound
+from tests.lab.witness import by_state, rows
+
+ROOT = Path(__file__).parent.parent
+
+HELD, NOBODYS = True, False
+
+DETAILS: dict[str, tuple[str, bool, int]] = {
+    "listening": ("", HELD, 0),
+    "listening_with_a_queue": ("", HELD, QUEUED),
+    "established_client": ("", HELD, 0),
+    "established_server": ("", HELD, 0),
+    "established_unaccepted": ("", NOBODYS, 0),
+    "syn_sent": ("on", HELD, 0),
+    "syn_recv": ("on", NOBODYS, 0),
+    "syn_recv_without_last_ack": ("on", NOBODYS, 0),
+    "fin_wait1_held": ("on", HELD, 0),
+    "fin_wait1_orphan": ("on", NOBODYS, 0),
+    "fin_wait2_held": ("", HELD, 0),
+    "fin_wait2_held_with_keepalive": ("keepalive", HELD, 0),
+    "fin_wait2_mini": ("timewait", NOBODYS, 0),
+    "fin_wait2_full_orphan": ("keepalive", NOBODYS, 0),
+    "time_wait_client": ("timewait", NOBODYS, 0),
+    "time_wait_server": ("timewait", NOBODYS, 0),
+    "close_wait_held": ("", HELD, 1),
+    "close_wait_unaccepted": ("", NOBODYS, len("unread") + 1),
+    "close_wait_unread": ("", HELD, len("unread") + 1),
+    "close_wait_read": ("", HELD, 0),
+    "last_ack_held": ("on", HELD, 1),
+    "last_ack_orphan": ("on", NOBODYS, 1),
+    "closing_held": ("on", HELD, 1),
+    "closing_orphan": ("on", NOBODYS, 1),
+    "bound": ("", HELD, 0),
+}
+"""By recipe, what tells the variants of a state apart: the timer, whether a process holds the socket, and what is in
+its receive queue."""
+
+kernel = pytest.mark.kernel
+
+
+@kernel
+@pytest.mark.parametrize(("name", "family"), list(product(RECIPES, FAMILIES)))
+def test_a_recipe_makes_exactly_so_many_sockets_of_its_kind(name: str, family: Family, pair: Pair) -> None:
+    with RECIPES[name](pair, family, 3) as scene:
+        found = [row for row in rows(scene.place) if row.state is scene.state]
+
+        assert len(found) == scene.count
+        assert {(row.timer, row.inode != 0, row.receive_queue) for row in found} <= {DETAILS[name]}
+        assert all(scene.port in (row.local_port, row.remote_port) or scene.state is State.LISTEN for row in found)
+
+
+@kernel
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_socket_that_is_only_bound_has_its_port_and_is_not_seen(family: Family, pair: Pair) -> None:
+    with bound(pair, family, 3) as scene, scene.place.entered():
+        for port in range(scene.port, scene.port + 3):
+            with socket.socket() as another, pytest.raises(OSError, match=os.strerror(errno.EADDRINUSE)):
+                another.bind(("", port))
+        assert rows(scene.place) == []
+
+
+@kernel
+def test_the_sockets_are_gone_after_the_scene(pair: Pair) -> None:
+    with RECIPES["close_wait_held"](pair, "4", 3):
+        pass
+
+    assert by_state(pair.b)[State.CLOSE_WAIT] == 0
+
+
+@kernel
+def test_a_namespace_is_entered_for_new_sockets_only(host: Namespace) -> None:
+    """A socket made inside stays there, and one made afterwards is outside again."""
+    with host.entered():
+        inside = socket.create_server(("127.0.0.1", 0))
+    port = inside.getsockname()[1]
+
+    with inside, socket.create_server(("127.0.0.1", 0)):
+        assert [(row.state, row.local_port) for row in rows(host)] == [(State.LISTEN, port)]
+
+
+@kernel
+def test_a_namespace_is_left_and_deleted_when_the_test_inside_fails() -> None:
+    own = Path("/proc/thread-self/ns/net").readlink()
+    with pytest.raises(ZeroDivisionError), netns.namespace() as made, made.entered():
+        _ = 1 // 0
+
+    assert Path("/proc/thread-self/ns/net").readlink() == own
+    assert not (Path("/run/netns") / made.name).exists()
+
+
+@kernel
+def test_dropped_packets_come_in_again_after_the_flush(host: Namespace) -> None:
+    with host.entered():
+        server = socket.create_server(("127.0.0.1", 0))
+        impatient, patient = socket.socket(), socket.socket()
+    with server, impatient, patient:
+        host.drop_input("meta l4proto tcp")
+        impatient.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            impatient.connect(server.getsockname())
+
+        host.flush_input()
+        patient.settimeout(5)
+        patient.connect(server.getsockname())
+
+
+def test_what_is_missing_for_the_laboratory_is_named(tmp_path: Path) -> None:
+    """Here: everything but one program."""
+    (tmp_path / "ss").touch(mode=0o755)
+
+    assert netns.lacking(uid=1000, path=str(tmp_path)) == ["root", "ip", "nft"]
+
+
+def test_without_the_programs_kernel_tests_fail_rather_than_be_skipped(tmp_path: Path) -> None:
+    one = f"{__file__}::{test_a_namespace_is_entered_for_new_sockets_only.__name__}"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", one]
+    done = subprocess.run(
+        command, env={"PATH": str(tmp_path)}, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
+    )
+
+    assert done.returncode == 1
+    assert "missing: " in done.stdout
+    assert "skipped" not in done.stdout
