@@ -31,7 +31,7 @@ $(VENV)/.run: pyproject.toml constraints.txt $(SOURCES)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run
-	$(PIP) hypothesis mypy pytest ruff types-PyYAML types-psutil
+	$(PIP) bcrypt hypothesis mypy pytest ruff types-PyYAML types-psutil
 	@touch $@
 
 clean:

@@ -40,6 +40,11 @@ def named(path: Path | None) -> Config:
 
 def load(path: Path) -> Config:
     """The configuration in the file *path*. Raises ConfigError."""
+    return parse(read(path), str(path))
+
+
+def read(path: Path) -> str:
+    """The text of a configuration file. Raises ConfigError."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -50,7 +55,7 @@ def load(path: Path) -> Config:
         raise ConfigError(str(path), (Fault("", f"expected UTF-8, found byte {error.start} is not"),)) from error
     if len(content) > MAX_BYTES:
         raise ConfigError(str(path), (Fault("", f"expected at most {MAX_BYTES} bytes"),))
-    return parse(text, str(path))
+    return text
 
 
 def parse(text: str, file: str) -> Config:
@@ -58,7 +63,7 @@ def parse(text: str, file: str) -> Config:
     from exporter import yaml_document  # noqa: PLC0415 - see the module's docstring
 
     document, faults = yaml_document.load(text)
-    values = _mapping(_KEYS)(document, "", faults)
+    values = mapping(_KEYS)(document, "", faults)
     if faults:
         raise ConfigError(file, tuple(faults))
     return Config(**values)
@@ -68,7 +73,7 @@ Check = Callable[[Any, str, list[Fault]], Any]
 """Takes a value and its path, gives the checked value, and adds the faults that it finds."""
 
 
-def _mapping(keys: Mapping[str, Check]) -> Check:
+def mapping(keys: Mapping[str, Check]) -> Check:
     """A mapping of *keys*; nothing at all is an empty one."""
 
     def check(value: Any, path: str, faults: list[Fault]) -> dict[str, Any]:
@@ -86,7 +91,7 @@ def _mapping(keys: Mapping[str, Check]) -> Check:
     return check
 
 
-def _scalar(expected: str, convert: Callable[[Any], Any]) -> Check:
+def scalar(expected: str, convert: Callable[[Any], Any]) -> Check:
     """A value for which *convert* does not raise TypeError or ValueError."""
 
     def check(value: Any, path: str, faults: list[Fault]) -> Any:
@@ -113,7 +118,7 @@ def _share(value: Any) -> float:
     return float(match[1]) / 100
 
 
-def _one_of(choices: tuple[str, ...]) -> Callable[[Any], str]:
+def one_of(choices: tuple[str, ...]) -> Callable[[Any], str]:
     def convert(value: Any) -> str:
         if value not in choices:
             raise ValueError(value)
@@ -122,7 +127,7 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[Any], str]:
     return convert
 
 
-def _bool(value: Any) -> bool:
+def boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError
     return value
@@ -152,7 +157,7 @@ def _port_list(value: Any, path: str, faults: list[Fault], expected: str = "a li
     if not isinstance(value, list):
         faults.append(_fault(path, expected, value))
         return frozenset()
-    item = _scalar('a port from 1 to 65535, or a range such as "9000-9010"', _port_range)
+    item = scalar('a port from 1 to 65535, or a range such as "9000-9010"', _port_range)
     found = [item(port, f"{path}[{index}]", faults) for index, port in enumerate(value)]
     return frozenset(port for ports in found if ports is not None for port in ports)
 
@@ -163,7 +168,7 @@ def _client_ports(value: Any, path: str, faults: list[Fault]) -> frozenset[int] 
 
 def _ports(value: Any, path: str, faults: list[Fault]) -> PortRules:
     before = len(faults)
-    found = _mapping(_PORT_KEYS)(value, path, faults)
+    found = mapping(_PORT_KEYS)(value, path, faults)
     if len(faults) > before:  # then some of what was found is not what it should be
         return PortRules()
     rules = PortRules(**found)
@@ -176,16 +181,16 @@ def _ports(value: Any, path: str, faults: list[Fault]) -> PortRules:
 
 
 _PORT_KEYS: Mapping[str, Check] = {
-    "listening": _scalar("true or false", _bool),
+    "listening": scalar("true or false", boolean),
     "server": _port_list,
     "client": _client_ports,
-    "max": _scalar("a number from 1 to 1000", _number(1, 1000)),
+    "max": scalar("a number from 1 to 1000", _number(1, 1000)),
 }
 
 _KEYS: Mapping[str, Check] = {
-    "interval": _scalar("a duration from 100ms to 1h, such as 5s", _interval),
-    "source": _scalar(f"one of {', '.join(SOURCES)}", _one_of(SOURCES)),
-    "max_cpu": _scalar("a share of one core above 0% and up to 100%, such as 5%", _share),
+    "interval": scalar("a duration from 100ms to 1h, such as 5s", _interval),
+    "source": scalar(f"one of {', '.join(SOURCES)}", one_of(SOURCES)),
+    "max_cpu": scalar("a share of one core above 0% and up to 100%, such as 5%", _share),
     "ports": _ports,
 }
 

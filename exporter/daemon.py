@@ -17,17 +17,19 @@ from threading import Thread
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.registry import CollectorRegistry
 
-from exporter import __version__, config, limits, metrics, status_page
+from exporter import __version__, config, limits, metrics, status_page, web_config
 from exporter.config import Config
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, Fault, StartError
 from exporter.exposition import Exposition
 from exporter.flags import NAME, Flags
 from exporter.metrics import SampleCollector
 from exporter.record import Record
 from exporter.sampler import Sampler
 from exporter.server import addresses
+from exporter.server.authorization import Authorization
 from exporter.server.connections import BoundedServer, Bounds, Connections
-from exporter.server.routes import Site, application
+from exporter.server.routes import Access, Site, application
+from exporter.web_config import WebConfig
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ each of some dozen system calls, so with Python's default of 5 ms it would wait 
 
 
 def run(flags: Flags, first: Config) -> None:
-    """Run until SIGTERM or SIGINT. Raises StartError."""
+    """Run until SIGTERM or SIGINT. Raises StartError, and ConfigError for the web configuration."""
     sys.setswitchinterval(SWITCH_SECONDS)
     log.info("Starting %s, version %s, Python %s", NAME, __version__, platform.python_version())
     if hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -50,6 +52,9 @@ def run(flags: Flags, first: Config) -> None:
 class _Daemon:
     def __init__(self, flags: Flags, first: Config) -> None:
         self._flags = flags
+        self._web = _web(flags)
+        self._access = _access(self._web)
+        self._server: BoundedServer | None = None
         self._record: Record | None = None
         self._exposition = Exposition(self._sockets, self._registry(), time.monotonic)
         self._sampler = Sampler(first, limits.read, self._publish)
@@ -81,11 +86,12 @@ class _Daemon:
     async def _serve(self, stop: asyncio.Event) -> None:
         bounds = Bounds()
         connections = Connections(bounds)
-        server = BoundedServer(application(self._site(), connections), connections, bounds)
+        server = BoundedServer(application(self._site(), connections), connections, bounds, self._web.tls)
         sockets = addresses.passed() if self._flags.systemd_socket else addresses.bind_all(self._flags.listen_addresses)
         server.serve(sockets)
+        self._server = server
         for one in sockets:
-            log.info("Listening on %s", addresses.name(one))
+            log.info("Listening on %s, TLS is %s", addresses.name(one), "enabled" if self._web.tls else "disabled")
         await stop.wait()
         await server.drain(DRAIN_SECONDS)
 
@@ -96,6 +102,7 @@ class _Daemon:
             healthy=self._thread.is_alive,
             ready=lambda: self._record is not None,
             reload=self._reload if self._flags.enable_lifecycle else None,
+            access=lambda: self._access,
             telemetry_path=self._flags.telemetry_path,
             max_requests=self._flags.max_requests,
         )
@@ -129,15 +136,38 @@ class _Daemon:
             log.info("the configuration in force stays")
 
     def _reload(self) -> None:
-        """Load the configuration anew; a bad one changes nothing but the metric that says so."""
+        """Load both configurations anew; a bad one changes nothing but the metric that says so."""
         try:
-            self._sampler.follow(config.named(self._flags.config_file))
+            found, web = config.named(self._flags.config_file), _web(self._flags)
+            access = self._access_after(web)
         except ConfigError as error:
             self._sampler.refuse()
             for fault in error.faults:
                 log.error("%s: %s", error.file, fault)  # noqa: TRY400 - the fault is in a file, not here
             raise
+        self._sampler.follow(found)
+        self._access = access
+        if self._server:
+            self._server.renew(web.tls)
         log.info("configuration reloaded")
+
+    def _access_after(self, web: WebConfig) -> Access:
+        """Who may ask by *web*; what cannot be changed while the server runs is a fault."""
+        file = str(self._flags.web_config_file)
+        if (web.tls is None) != (self._web.tls is None):
+            raise ConfigError(file, (Fault("tls_server_config", "TLS begins and ends with a restart"),))
+        try:
+            return _access(web)
+        except StartError as error:
+            raise ConfigError(file, (Fault("basic_auth_users", str(error)),)) from error
+
+
+def _web(flags: Flags) -> WebConfig:
+    return web_config.load(flags.web_config_file) if flags.web_config_file else WebConfig()
+
+
+def _access(web: WebConfig) -> Access:
+    return Access(Authorization(web.users) if web.users else None, web.headers)
 
 
 async def _first_of(*events: asyncio.Event) -> None:

@@ -27,6 +27,7 @@ class Flags:
     listen_addresses: Sequence[str]
     telemetry_path: str
     systemd_socket: bool
+    web_config_file: Path | None
     enable_lifecycle: bool
     max_requests: int
     """Scrapes answered at the same time at most; 0 for any number."""
@@ -45,6 +46,7 @@ def parse(arguments: Sequence[str]) -> Flags:
         listen_addresses=tuple(found.listen_addresses or [f":{PORT}"]),
         telemetry_path=found.telemetry_path,
         systemd_socket=found.systemd_socket,
+        web_config_file=found.web_config_file,
         enable_lifecycle=found.enable_lifecycle,
         max_requests=found.max_requests,
         exporter_metrics=not found.disable_exporter_metrics,
@@ -105,6 +107,13 @@ def _add_web(parser: argparse.ArgumentParser) -> None:
         help="path of the metrics (/metrics)",
     )
     add("--web.systemd-socket", dest="systemd_socket", action="store_true", help="use the sockets that systemd passes")
+    add(
+        "--web.config.file",
+        dest="web_config_file",
+        type=Path,
+        metavar="FILE",
+        help="TLS and users, in the format of Prometheus' exporter-toolkit",
+    )
     add("--web.enable-lifecycle", dest="enable_lifecycle", action="store_true", help="allow POST /-/reload")
     add(
         "--web.max-requests",

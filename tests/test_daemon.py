@@ -1,6 +1,8 @@
 """The exporter as a process, used from outside."""
 
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 from collections import Counter
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import recipes
+from tests.lab import certificates, recipes
 from tests.lab.daemon import PORT, ROOT, WITHOUT_CAPABILITIES, WITHOUT_NETLINK, Process, exporter, prometheus, query
 from tests.lab.netns import Namespace, Pair
 from tests.lab.witness import by_state, wait_for
@@ -142,3 +144,39 @@ def test_scrapes_over_one_connection_see_the_samples_go_on(host: Namespace, tmp_
     with exporter(host, tmp_path / "log", fast) as running:
         first = running.value("tcpstate_samples_total")
         wait_for(lambda: running.value("tcpstate_samples_total") >= first + 3, "three more samples")
+
+
+def scrape_by_tls(running: Process, trusted: Path) -> str:
+    """The metrics by HTTPS, from a server whose certificate is *trusted*."""
+    context = ssl.create_default_context(cafile=trusted)
+    with running.place.entered():
+        plain = socket.create_connection(("127.0.0.1", PORT), timeout=5)
+    with context.wrap_socket(plain, server_hostname="127.0.0.1") as encrypted:
+        encrypted.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        return b"".join(iter(lambda: encrypted.recv(65536), b"")).decode()
+
+
+def test_tls_is_served_past_silent_clients_and_certificates_are_renewed_without_a_restart(
+    host: Namespace, tmp_path: Path
+) -> None:
+    certificates.make(tmp_path, "own")
+    web = tmp_path / "web.yml"
+    web.write_text("tls_server_config: {cert_file: own.crt, key_file: own.key}\n")
+    with exporter(host, tmp_path / "log", f"--web.config.file={web}", ready=False) as running:
+        wait_for(lambda: "TLS is enabled" in (tmp_path / "log").read_text(), "the server listens", seconds=20)
+        silent = running.connect()
+        assert "tcpstate_up 1.0" in scrape_by_tls(running, tmp_path / "own.crt")
+
+        certificates.make(tmp_path, "own")
+        running.signal(signal.SIGHUP)
+        wait_for(lambda: "configuration reloaded" in (tmp_path / "log").read_text(), "the certificate is loaded")
+        assert "tcpstate_up 1.0" in scrape_by_tls(running, tmp_path / "own.crt")
+        silent.close()
+
+
+def test_a_bad_web_configuration_is_a_line_for_each_fault_and_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "web.yml").write_text("basic_auth_users: {alice: secret}\nrate_limit: {burst: 3}\n")
+    command = [sys.executable, "-m", "exporter", f"--web.config.file={tmp_path / 'web.yml'}", "--log.level=error"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 2)

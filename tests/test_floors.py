@@ -19,6 +19,7 @@ FLOORS = (
     ("document", "status_page"),
     ("yaml_document",),
     ("config",),
+    ("web_config",),
     ("logs", "server", "sampler"),
     ("flags",),
     ("once", "daemon"),

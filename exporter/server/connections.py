@@ -8,6 +8,7 @@ a request that does not come and for a connection that waits for its next one; a
 import asyncio
 import resource
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -108,7 +109,9 @@ class Connections:
 class BoundedServer(HTTPServer):
     """Tornado's server, which tells *connections* of every connection and lets answers end before it stops."""
 
-    def initialize(self, application: Application, connections: Connections, bounds: Bounds) -> None:  # type: ignore[override]
+    def initialize(  # type: ignore[override]
+        self, application: Application, connections: Connections, bounds: Bounds, tls: ssl.SSLContext | None = None
+    ) -> None:
         """What Tornado calls in place of ``__init__``."""
         super().initialize(
             application,
@@ -116,6 +119,7 @@ class BoundedServer(HTTPServer):
             body_timeout=BODY_SECONDS,
             max_header_size=MAX_HEADER_BYTES,
             max_body_size=MAX_BODY_BYTES,
+            ssl_options=tls,
         )
         self._clients = connections
         self._sweep = PeriodicCallback(connections.sweep, SWEEP_SECONDS * 1000)
@@ -124,6 +128,10 @@ class BoundedServer(HTTPServer):
         """Accept connections on the listening *sockets* from now on."""
         self.add_sockets(sockets)
         self._sweep.start()
+
+    def renew(self, tls: ssl.SSLContext | None) -> None:
+        """Use other certificates from the next connection on."""
+        self.ssl_options = tls
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
         """A connection has been accepted."""

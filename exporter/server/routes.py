@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol, cast
 
@@ -15,6 +15,7 @@ from tornado.web import Application, HTTPError, RequestHandler
 
 from exporter.errors import ConfigError
 from exporter.formats import Variant
+from exporter.server.authorization import Authorization, TooManyWaiting
 from exporter.server.connections import Connections
 from exporter.server.negotiation import choose
 
@@ -37,6 +38,15 @@ class Exposition(Protocol):
 
 
 @dataclass(frozen=True)
+class Access:
+    """Who may ask, and what every answer says."""
+
+    authorization: Authorization | None = None
+    """None for everybody."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Site:
     """What the server serves."""
 
@@ -47,6 +57,8 @@ class Site:
     ready: Callable[[], bool]
     reload: Callable[[], None] | None
     """Loads the configuration anew or raises ConfigError; None if that is not allowed through HTTP."""
+    access: Callable[[], Access] = Access
+    """Asked for each request."""
     telemetry_path: str = "/metrics"
     max_requests: int = 40
     """Scrapes answered at the same time; 0 for any number."""
@@ -91,8 +103,22 @@ class _Handler(RequestHandler):
     def initialize(self, service: _Service) -> None:
         self.service = service
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         self.service.connections.begin(self._stream)
+        self._add_headers()
+        authorization = self.service.site.access().authorization
+        if authorization and not await self._is_authorized(authorization):
+            raise HTTPError(HTTPStatus.UNAUTHORIZED)
+
+    async def _is_authorized(self, authorization: Authorization) -> bool:
+        try:
+            return await authorization.allows(self.request.headers.get("Authorization", ""))
+        except TooManyWaiting:
+            raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE) from None
+
+    def _add_headers(self) -> None:
+        for name, value in self.service.site.access().headers.items():
+            self.set_header(name, value)
 
     def on_finish(self) -> None:
         self.service.connections.end(self._stream)
@@ -115,6 +141,9 @@ class _Handler(RequestHandler):
         self.finish(body)
 
     def write_error(self, status_code: int, **_: Any) -> None:
+        self._add_headers()
+        if status_code == HTTPStatus.UNAUTHORIZED:
+            self.set_header("WWW-Authenticate", "Basic")
         if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self._methods()))
         self.finish(f"{status_code} {HTTPStatus(status_code).phrase}\n")
@@ -125,8 +154,8 @@ class _Handler(RequestHandler):
 
 
 class _NotFound(_Handler):
-    def prepare(self) -> None:
-        super().prepare()
+    async def prepare(self) -> None:
+        await super().prepare()
         raise HTTPError(HTTPStatus.NOT_FOUND)
 
 
@@ -166,6 +195,7 @@ class _Page(_Handler):
         self.set_header("Content-Type", "text/html; charset=utf-8")
         for name, value in _PAGE_HEADERS.items():
             self.set_header(name, value)
+        self._add_headers()
         self.answer(body)
 
     head = get

@@ -34,13 +34,12 @@ Measure = Callable[[], Cost]
 
 # Runs in a process that stays: each line of input asks for one count.
 _RESIDENT = """
-import resource, sys, time
+import sys, time
 {prepare}
 for _ in sys.stdin:
     cpu, wall = time.process_time(), time.perf_counter()
     {count}
-    print(time.process_time() - cpu, time.perf_counter() - wall,
-          resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, flush=True)
+    print(time.process_time() - cpu, time.perf_counter() - wall, flush=True)
 """
 
 _OURS = _RESIDENT.format(
@@ -88,8 +87,8 @@ def _resident(host: Namespace, program: str) -> Iterator[Measure]:
             assert process.stdout is not None
             process.stdin.write("\n")
             process.stdin.flush()
-            cpu, wall, memory = process.stdout.readline().split()
-            return Cost(float(cpu), float(wall), int(memory))
+            cpu, wall = map(float, process.stdout.readline().split())
+            return Cost(cpu, wall, peak_of(process.pid))
 
         measure()
         yield measure

@@ -96,12 +96,13 @@ class Process:
 
 
 @contextmanager
-def _process(place: Namespace, command: Sequence[str], log: Path, port: int, probe: str) -> Iterator[Process]:
+def _process(place: Namespace, command: Sequence[str], log: Path, port: int, probe: str | None) -> Iterator[Process]:
     with log.open("wb") as output:
         popen = subprocess.Popen(place.command(*command), stdout=output, stderr=output, cwd=ROOT)
     running = Process(place, popen, log, port)
     try:
-        wait_for(lambda: running.is_up(probe), f"{command[0]} serves {probe}", seconds=20)
+        if probe:
+            wait_for(lambda: running.is_up(probe), f"{command[0]} serves {probe}", seconds=20)
         yield running
     finally:
         for client in running.clients:
@@ -111,10 +112,12 @@ def _process(place: Namespace, command: Sequence[str], log: Path, port: int, pro
 
 
 @contextmanager
-def exporter(place: Namespace, log: Path, *flags: str, within: Sequence[str] = ()) -> Iterator[Process]:
-    """The exporter in *place*, started by the command *within* if there is one."""
+def exporter(
+    place: Namespace, log: Path, *flags: str, within: Sequence[str] = (), ready: bool = True
+) -> Iterator[Process]:
+    """The exporter in *place*, started by the command *within* if there is one; by default when it is ready."""
     command = [*within, sys.executable, "-m", "exporter", f"--web.listen-address=127.0.0.1:{PORT}", *flags]
-    with _process(place, command, log, PORT, "/-/ready") as running:
+    with _process(place, command, log, PORT, "/-/ready" if ready else None) as running:
         yield running
 
 

@@ -1,0 +1,95 @@
+"""Makes connections on loopback for a population, as ordered, and holds them until its input ends.
+
+    python -m tests.lab.population_worker ADDRESS FIRST_PORT PORTS
+
+An order is a line with a kind and a number; ``done`` answers it. Both ends of a connection are here. Where one end is
+to be without the other, the other is aborted, and its RST has to be lost on the way.
+"""
+
+import resource
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from itertools import cycle
+
+Ends = tuple[socket.socket, socket.socket]
+"""Of a connection, in the order in which they close if they close: first and second."""
+
+_DEADLINE = 120
+"""Seconds after which an order that is not done ends the worker."""
+_ABORT = struct.pack("ii", 1, 0)  # struct linger: on, for no time at all
+
+
+def connections(address: str, ports: range) -> Iterator[Ends]:
+    """Connections to one port after the other, with the client first, then with the server first, and so on."""
+    listening = [socket.create_server((address, port)) for port in ports]
+    for server in cycle(listening):
+        for order in (1, -1):
+            client = socket.socket()
+            client.connect(server.getsockname())
+            first, second = (client, server.accept()[0])[::order]
+            yield first, second
+
+
+def half_close(first: socket.socket, second: socket.socket) -> list[socket.socket]:
+    """FIN_WAIT2 and CLOSE_WAIT; the second end has read the FIN."""
+    first.shutdown(socket.SHUT_WR)
+    assert second.recv(1) == b""
+    return [first, second]
+
+
+def established(first: socket.socket, second: socket.socket) -> list[socket.socket]:
+    return [first, second]
+
+
+def fin_wait2(first: socket.socket, second: socket.socket) -> list[socket.socket]:
+    half_close(first, second)
+    _abort(second)
+    return [first]
+
+
+def close_wait(first: socket.socket, second: socket.socket) -> list[socket.socket]:
+    half_close(first, second)
+    _abort(first)
+    return [second]
+
+
+def time_wait(first: socket.socket, second: socket.socket) -> list[socket.socket]:
+    """The kernel keeps the first end for a minute; the process has neither."""
+    first.close()
+    assert second.recv(1) == b""
+    second.close()
+    return []
+
+
+def _abort(one: socket.socket) -> None:
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+    one.close()
+
+
+KINDS: dict[str, Callable[[socket.socket, socket.socket], list[socket.socket]]] = {
+    kind.__name__: kind for kind in (established, half_close, fin_wait2, close_wait, time_wait)
+}
+"""What becomes of a connection: the function answers with the ends that are to be kept."""
+
+
+def main() -> None:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    address, first, ports = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    made = connections(address, range(first, first + ports))
+    kept: list[socket.socket] = []
+    for order in sys.stdin:
+        signal.alarm(_DEADLINE)
+        kind, count = order.split()
+        for _ in range(int(count)):
+            kept += KINDS[kind](*next(made))
+        signal.alarm(0)
+        sys.stdout.write("done\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
