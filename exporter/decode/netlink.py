@@ -104,6 +104,8 @@ def _split(data: bytes, sequence: int) -> list[Run]:
     end = _end_of_run(data, first.length)
     if end == len(data):
         return [Run(first.type, first.length, data)]
+    if end > len(data):
+        raise Truncated(f"netlink: the last message lacks {end - len(data)} of its {first.length} bytes")
     other = _header(data, end, sequence)
     return _interleaved(data, *sorted((first, other))) or _one_by_one(data, sequence)
 

@@ -115,6 +115,13 @@ def test_a_message_that_is_cut_short_is_truncated(cut: int) -> None:
         netlink.runs(whole + whole[:cut], SEQUENCE)
 
 
+def test_what_is_missing_of_the_last_message_is_said() -> None:
+    whole = message(bytes(72))
+
+    with pytest.raises(Truncated, match="the last message lacks 8 of its 88 bytes"):
+        netlink.runs(whole + whole[:80], SEQUENCE)
+
+
 @pytest.mark.parametrize("length", [0, 3, 15, 18, 90])
 def test_a_length_that_no_message_can_have_is_malformed(length: int) -> None:
     garbled = struct.pack("=I", length) + message(bytes(200))[4:]
