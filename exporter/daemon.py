@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 1.0
 """How long answers under way may take at the end."""
+JOIN_SECONDS = 0.5
+"""How long a sample under way may take at the end."""
 SWITCH_SECONDS = 0.0001
 """How long the sampling thread may keep the interpreter while a scrape waits. An answer gives the interpreter away with
 each of some dozen system calls, so with Python's default of 5 ms it would wait for most of a sample."""
@@ -80,7 +82,14 @@ class _Daemon:
         await _first_of(self._sampled, stop)
         if not stop.is_set():
             await self._serve(stop)
+        await self._end()
+
+    async def _end(self) -> None:
+        """Wait for neither a long sample nor passwords to be checked: both threads end with the process."""
         self._sampler.stop()
+        if self._access.authorization:
+            self._access.authorization.close()
+        await asyncio.to_thread(self._thread.join, JOIN_SECONDS)
         log.info("Stopped")
 
     async def _serve(self, stop: asyncio.Event) -> None:
@@ -120,7 +129,8 @@ class _Daemon:
         self._record = record
         now = time.monotonic()
         self._exposition.refresh(math.inf if record.is_stale(now) else record.stale_at)
-        self._loop.call_soon_threadsafe(self._sampled.set)
+        if not self._sampled.is_set():
+            self._loop.call_soon_threadsafe(self._sampled.set)
 
     def _follow_signals(self) -> asyncio.Event:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()

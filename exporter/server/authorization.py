@@ -22,8 +22,8 @@ _NOBODY = "$2b$10$CwTycUXWue0Thq9StjUM0uJ8hcZUMYOEEzYiuQGFZgC4x1j7X8J1W"
 """The hash that unknown users are checked against: they must not be told by how fast they are refused."""
 
 
-class TooManyWaiting(Exception):
-    """More passwords are to be checked than can be."""
+class NotChecked(Exception):
+    """Too many passwords wait to be checked, or the server ends."""
 
 
 class Authorization:
@@ -41,7 +41,7 @@ class Authorization:
         self._remembered: dict[bytes, bool] = {}
 
     async def allows(self, header: str) -> bool:
-        """Whether the *header* names a user with the right password. Raises TooManyWaiting."""
+        """Whether the *header* names a user with the right password. Raises NotChecked."""
         user, password = _credentials(header)
         hashed = self._users.get(user, _NOBODY)
         key = hashlib.sha256(b"\0".join((user.encode(), hashed.encode(), password))).digest()
@@ -49,13 +49,19 @@ class Authorization:
             self._remember(key, correct=await self._checked(password, hashed))
         return self._remembered[key] and user in self._users
 
+    def close(self) -> None:
+        """Check no more passwords."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
     async def _checked(self, password: bytes, hashed: str) -> bool:
         if self._waiting >= MAX_WAITING:
-            raise TooManyWaiting
+            raise NotChecked
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._thread, self._check, password[:_MAX_PASSWORD], hashed.encode())
+        except asyncio.CancelledError:
+            raise NotChecked from None
         finally:
             self._waiting -= 1
 

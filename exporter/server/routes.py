@@ -15,7 +15,7 @@ from tornado.web import Application, HTTPError, RequestHandler
 
 from exporter.errors import ConfigError
 from exporter.formats import Variant
-from exporter.server.authorization import Authorization, TooManyWaiting
+from exporter.server.authorization import Authorization, NotChecked
 from exporter.server.connections import Connections
 from exporter.server.negotiation import choose
 
@@ -113,7 +113,7 @@ class _Handler(RequestHandler):
     async def _is_authorized(self, authorization: Authorization) -> bool:
         try:
             return await authorization.allows(self.request.headers.get("Authorization", ""))
-        except TooManyWaiting:
+        except NotChecked:
             raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE) from None
 
     def _add_headers(self) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.server import authorization
-from exporter.server.authorization import Authorization, TooManyWaiting
+from exporter.server.authorization import Authorization, NotChecked
 from exporter.server.routes import Access
 from tests.server.serving import Bytes, serving, site
 
@@ -90,7 +90,7 @@ def test_a_flood_of_wrong_passwords_is_bounded_in_work_and_in_memory() -> None:
 
     found = asyncio.run(flood())
 
-    assert sum(isinstance(one, TooManyWaiting) for one in found) == 200 - authorization.MAX_WAITING
+    assert sum(isinstance(one, NotChecked) for one in found) == 200 - authorization.MAX_WAITING
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/", "/-/healthy", "/nothing"])
