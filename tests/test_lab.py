@@ -13,6 +13,7 @@ import pytest
 from exporter.tcp import State
 from tests.lab import netns
 from tests.lab.netns import Namespace, Pair
+from tests.lab.population import Population
 from tests.lab.recipes import FAMILIES, QUEUED, RECIPES, Family, bound
 from tests.lab.witness import by_state, rows
 
@@ -117,6 +118,62 @@ def test_dropped_packets_come_in_again_after_the_flush(host: Namespace) -> None:
         host.flush_input()
         patient.settimeout(5)
         patient.connect(server.getsockname())
+
+
+@kernel
+@pytest.mark.parametrize(("fin_wait2", "close_wait"), [(30, 30), (30, 20), (0, 30)])
+def test_a_population_has_exactly_so_many_sockets_of_each_state(
+    fin_wait2: int, close_wait: int, host: Namespace
+) -> None:
+    expected = {State.ESTABLISHED: 200, State.TIME_WAIT: 101, State.FIN_WAIT2: fin_wait2, State.CLOSE_WAIT: close_wait}
+
+    with Population(host, established=200, time_wait=101, fin_wait2=fin_wait2, close_wait=close_wait) as population:
+        found = rows(host)
+        assert by_state(host) == population.sockets
+        assert population.sockets == expected | {State.LISTEN: population.sockets[State.LISTEN]}
+        for state in (State.ESTABLISHED, State.TIME_WAIT):
+            assert len({row.local_port for row in found if row.state is state and row.local_port < 10000}) > 4
+
+
+@kernel
+def test_time_wait_that_is_over_is_made_anew(host: Namespace) -> None:
+    with Population(host, time_wait=100) as population:
+        host.run("ss", "-K", "-tanH", "state", "time-wait", "( sport = :7000 )")
+        lost = 100 - by_state(host)[State.TIME_WAIT]
+
+        assert lost > 0
+        assert population.top_up_time_wait() == lost
+        assert by_state(host) == population.sockets
+
+
+@kernel
+def test_no_process_outlives_a_population(host: Namespace) -> None:
+    with Population(host, established=20):
+        workers = subprocess.check_output(["ip", "netns", "pids", host.name], text=True).split()
+
+    assert len(workers) > 1
+    assert subprocess.check_output(["ip", "netns", "pids", host.name], text=True) == ""
+
+
+@kernel
+def test_a_population_fails_at_once_where_a_worker_cannot_work(
+    host: Namespace, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Here: somebody else has the port."""
+    with (
+        host.entered(),
+        socket.create_server(("127.0.0.1", 7000)),
+        pytest.raises(RuntimeError, match="established"),
+        Population(host, established=20),
+    ):
+        pass
+
+    assert os.strerror(errno.EADDRINUSE) in capfd.readouterr().err
+
+
+def test_established_sockets_of_a_population_are_pairs() -> None:
+    with pytest.raises(ValueError, match="not 3"):
+        Population(Namespace("none"), established=3)
 
 
 def test_what_is_missing_for_the_laboratory_is_named(tmp_path: Path) -> None:

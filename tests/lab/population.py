@@ -1,6 +1,5 @@
 """Sockets by the hundred thousand in one network namespace, as on a busy host."""
 
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -12,15 +11,13 @@ from typing import Self
 
 from exporter.tcp import State
 from tests.lab.netns import Namespace
+from tests.lab.population_worker import CLIENT_PORTS, SERVER_PORTS
 from tests.lab.witness import by_state, mini_sockets, wait_for
-
-PORTS = range(7000, 7008)
-"""Where every worker listens, outside the ephemeral range."""
 
 SETTINGS: Mapping[str, object] = {
     "net.ipv4.tcp_max_tw_buckets": 1_000_000,
     "net.ipv4.tcp_tw_reuse": 0,
-    "net.ipv4.ip_local_port_range": "10000 65000",
+    "net.ipv4.ip_local_port_range": f"{CLIENT_PORTS.start} {CLIENT_PORTS.stop - 1}",
 }
 
 _ROOT = Path(__file__).parent.parent.parent
@@ -49,7 +46,7 @@ class Population:
         self._connections = {"established": established // 2, "half_close": both}
         self._widowed = {"fin_wait2": fin_wait2 - both, "close_wait": close_wait - both}
         descriptors = established + fin_wait2 + close_wait
-        self._places = max(2, -(-descriptors // _DESCRIPTORS))
+        self._processes = max(2, -(-descriptors // _DESCRIPTORS))
         self._workers: list[_Worker] = []
         self._kept = ExitStack()
         self.sockets = Counter(
@@ -58,7 +55,7 @@ class Population:
                 State.TIME_WAIT: time_wait,
                 State.FIN_WAIT2: fin_wait2,
                 State.CLOSE_WAIT: close_wait,
-                State.LISTEN: self._places * len(PORTS),
+                State.LISTEN: self._processes * len(SERVER_PORTS),
             }
         )
         """What ss counts by state, as long as no TIME_WAIT is over."""
@@ -68,7 +65,8 @@ class Population:
             self._host.sysctl(name, value)
         with ExitStack() as starting:
             starting.callback(_end, self._workers)
-            self._workers += [_start(self._host, f"127.0.0.{place}") for place in range(1, self._places + 1)]
+            for number in range(self._processes):
+                self._workers.append(_start(self._host, number + 1))
             self._make()
             self._kept = starting.pop_all()
         return self
@@ -81,12 +79,11 @@ class Population:
     def _make(self) -> None:
         for kind, count in self._connections.items():
             self._order(kind, count)
-        if any(self._widowed.values()):
-            with _resets_lost(self._host):
-                for kind, count in self._widowed.items():
-                    self._order(kind, count)
+        with _resets_lost(self._host):
+            for kind, count in self._widowed.items():
+                self._order(kind, count)
         self.top_up_time_wait()
-        wait_for(lambda: by_state(self._host) == self.sockets, f"a population of {self.sockets}", seconds=30)
+        wait_for(lambda: by_state(self._host) == self.sockets, f"a population of {self.sockets}", seconds=20)
 
     def top_up_time_wait(self) -> int:
         """Make anew those that are over, until all are there at once; the answer is how many were made."""
@@ -121,15 +118,14 @@ def _resets_lost(host: Namespace) -> Iterator[None]:
         host.flush_input()
 
 
-def _start(host: Namespace, address: str) -> _Worker:
-    arguments = (address, str(PORTS.start), str(len(PORTS)))
-    command = host.command(sys.executable, "-m", "tests.lab.population_worker", *arguments)
+def _start(host: Namespace, number: int) -> _Worker:
+    command = host.command(sys.executable, "-m", "tests.lab.population_worker", str(number))
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT)
 
 
 def _end(workers: list[_Worker]) -> None:
     for worker in workers:
-        worker.send_signal(signal.SIGKILL)
+        worker.kill()
     for worker in workers:
         with worker:  # closes the pipes, and waits
             pass

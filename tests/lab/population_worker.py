@@ -1,9 +1,10 @@
 """Makes connections on loopback for a population, as ordered, and holds them until its input ends.
 
-    python -m tests.lab.population_worker ADDRESS FIRST_PORT PORTS
+    python -m tests.lab.population_worker NUMBER
 
-An order is a line with a kind and a number; ``done`` answers it. Both ends of a connection are here. Where one end is
-to be without the other, the other is aborted, and its RST has to be lost on the way.
+The number tells workers apart, from 1 to 255. An order is a line with a kind and a count; ``done`` answers it. Both
+ends of a connection are here. Where one end is to be without the other, the other is aborted, and its RST has to be
+lost on the way.
 """
 
 import resource
@@ -12,31 +13,39 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterator
-from itertools import cycle
+from itertools import cycle, product
 
 Ends = tuple[socket.socket, socket.socket]
 """Of a connection, in the order in which they close if they close: first and second."""
+
+SERVER_PORTS = range(7000, 7008)
+CLIENT_PORTS = range(20000, 65000)
 
 _DEADLINE = 120
 """Seconds after which an order that is not done ends the worker."""
 _ABORT = struct.pack("ii", 1, 0)  # struct linger: on, for no time at all
 
 
-def connections(address: str, ports: range) -> Iterator[Ends]:
-    """Connections to one port after the other, with the client first, then with the server first, and so on."""
-    listening = [socket.create_server((address, port)) for port in ports]
-    for server in cycle(listening):
-        for order in (1, -1):
-            client = socket.socket()
-            client.connect(server.getsockname())
-            first, second = (client, server.accept()[0])[::order]
-            yield first, second
+def connections(number: int) -> Iterator[Ends]:
+    """Connections to one port after the other, with the client first, then with the server first, and so on.
+
+    No client has the address and port of an earlier one: a SYN from there would meet the end that is left of it.
+    """
+    listening = [socket.create_server((f"127.0.0.{number}", port)) for port in SERVER_PORTS]
+    clients = ((f"127.{number}.{block}.1", port) for block in range(256) for port in CLIENT_PORTS)
+    for server, order in cycle(product(listening, (1, -1))):
+        client = socket.socket()
+        client.bind(next(clients))
+        client.connect(server.getsockname())
+        first, second = (client, server.accept()[0])[::order]
+        yield first, second
 
 
 def half_close(first: socket.socket, second: socket.socket) -> list[socket.socket]:
-    """FIN_WAIT2 and CLOSE_WAIT; the second end has read the FIN."""
+    """FIN_WAIT2 and CLOSE_WAIT; the second end has read the FIN, and sends an ACK that would otherwise be delayed."""
     first.shutdown(socket.SHUT_WR)
     assert second.recv(1) == b""
+    second.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
     return [first, second]
 
 
@@ -78,8 +87,7 @@ KINDS: dict[str, Callable[[socket.socket, socket.socket], list[socket.socket]]] 
 def main() -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    address, first, ports = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    made = connections(address, range(first, first + ports))
+    made = connections(int(sys.argv[1]))
     kept: list[socket.socket] = []
     for order in sys.stdin:
         signal.alarm(_DEADLINE)
