@@ -8,11 +8,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.bench.population import Mix, population
-from tests.bench.subjects import Cost, cpu_of, enough_descriptors, everybody, peak_of
+from tests.bench.subjects import Cost, Measure, cpu_of, enough_descriptors, everybody, peak_of
 from tests.lab import netns
 from tests.lab.daemon import Process, exporter
 from tests.lab.netns import Namespace
+from tests.lab.population import Population
 from tests.lab.witness import by_state, wait_for
 
 SIZES = (200, 10_000, 50_000, 250_000)
@@ -24,22 +24,41 @@ def main(sizes: Sequence[int]) -> None:
     enough_descriptors()
     print(f"{os.cpu_count()} cores, Linux {os.uname().release.split('-')[0]}, Python {sys.version.split()[0]}\n")
     for size in sizes:
-        compare(Mix(size))
+        compare(size)
     print("The daemon, sampling every second, and 400 scrapes of it over one connection:\n")
     print("| sockets | series | peak memory | CPU per sample | scrape p50 | p99 | longest |")
     print("|---|---|---|---|---|---|---|")
     for size in (sizes[0], sizes[-1]):
-        daemon(Mix(size, ports=90))
+        daemon(size)
 
 
-def compare(mix: Mix) -> None:
+def compare(size: int) -> None:
     """Everybody counts the same sockets, by turns, so that what changes changes for all."""
     with netns.namespace() as host, tempfile.TemporaryDirectory() as folder:
-        with population(host, mix), everybody(host, Path(folder)) as subjects:
+        with mixture(host, size) as mixed, everybody(host, Path(folder)) as subjects:
             sockets = by_state(host).total()
-            rounds = [{name: measure() for name, measure in subjects.items()} for _ in range(ROUNDS)]
+            rounds = [measured(mixed, subjects) for _ in range(ROUNDS)]
         print(f"{sockets:,} sockets, medians of {ROUNDS} rounds:\n")
         report(rounds)
+
+
+def mixture(host: Namespace, size: int, ports: int = 10) -> Population:
+    """So many sockets, as many to the hundred in each state as the README says."""
+    hundredth = size // 100
+    return Population(
+        host,
+        established=60 * hundredth,
+        time_wait=36 * hundredth,
+        fin_wait2=2 * hundredth,
+        close_wait=2 * hundredth,
+        ports=ports,
+    )
+
+
+def measured(mixed: Population, subjects: Mapping[str, Measure]) -> dict[str, Cost]:
+    """What each of *subjects* takes for the whole population."""
+    mixed.top_up_time_wait()
+    return {name: measure() for name, measure in subjects.items()}
 
 
 def report(rounds: Sequence[Mapping[str, Cost]]) -> None:
@@ -59,9 +78,9 @@ def report(rounds: Sequence[Mapping[str, Cost]]) -> None:
     print(flush=True)
 
 
-def daemon(mix: Mix) -> None:
+def daemon(size: int) -> None:
     """The real process, with as many series as fit, while it samples."""
-    with netns.namespace() as host, tempfile.TemporaryDirectory() as folder, population(host, mix):
+    with netns.namespace() as host, tempfile.TemporaryDirectory() as folder, mixture(host, size, ports=90):
         config = Path(folder) / "config.yaml"
         config.write_text("interval: 1s\nmax_cpu: 100%\n")
         with exporter(host, Path(folder) / "log", f"--config.file={config}") as running:

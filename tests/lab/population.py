@@ -11,7 +11,7 @@ from typing import Self
 
 from exporter.tcp import State
 from tests.lab.netns import Namespace
-from tests.lab.population_worker import CLIENT_PORTS, SERVER_PORTS
+from tests.lab.population_worker import CLIENT_PORTS
 from tests.lab.witness import by_state, mini_sockets, wait_for
 
 SETTINGS: Mapping[str, object] = {
@@ -36,12 +36,19 @@ class Population:
     half at the server. TIME_WAIT is made last and is over after 60 s: see :meth:`top_up_time_wait`.
     """
 
-    def __init__(
-        self, host: Namespace, *, established: int = 0, time_wait: int = 0, fin_wait2: int = 0, close_wait: int = 0
+    def __init__(  # noqa: PLR0913 - a number for each state
+        self,
+        host: Namespace,
+        *,
+        established: int = 0,
+        time_wait: int = 0,
+        fin_wait2: int = 0,
+        close_wait: int = 0,
+        ports: int = 8,
     ) -> None:
         if established % 2:
             raise ValueError(f"established sockets come in pairs, not {established}")
-        self._host = host
+        self._host, self._ports = host, ports
         both = min(fin_wait2, close_wait)
         self._connections = {"established": established // 2, "half_close": both}
         self._widowed = {"fin_wait2": fin_wait2 - both, "close_wait": close_wait - both}
@@ -55,7 +62,7 @@ class Population:
                 State.TIME_WAIT: time_wait,
                 State.FIN_WAIT2: fin_wait2,
                 State.CLOSE_WAIT: close_wait,
-                State.LISTEN: self._processes * len(SERVER_PORTS),
+                State.LISTEN: self._processes * ports,
             }
         )
         """What ss counts by state, as long as no TIME_WAIT is over."""
@@ -66,7 +73,7 @@ class Population:
         with ExitStack() as starting:
             starting.callback(_end, self._workers)
             for number in range(self._processes):
-                self._workers.append(_start(self._host, number + 1))
+                self._workers.append(_start(self._host, number + 1, self._ports))
             self._make()
             self._kept = starting.pop_all()
         return self
@@ -118,8 +125,8 @@ def _resets_lost(host: Namespace) -> Iterator[None]:
         host.flush_input()
 
 
-def _start(host: Namespace, number: int) -> _Worker:
-    command = host.command(sys.executable, "-m", "tests.lab.population_worker", str(number))
+def _start(host: Namespace, number: int, ports: int) -> _Worker:
+    command = host.command(sys.executable, "-m", "tests.lab.population_worker", str(number), str(ports))
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT)
 
 

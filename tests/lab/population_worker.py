@@ -1,10 +1,10 @@
 """Makes connections on loopback for a population, as ordered, and holds them until its input ends.
 
-    python -m tests.lab.population_worker NUMBER
+    python -m tests.lab.population_worker NUMBER PORTS
 
-The number tells workers apart, from 1 to 255. An order is a line with a kind and a count; ``done`` answers it. Both
-ends of a connection are here. Where one end is to be without the other, the other is aborted, and its RST has to be
-lost on the way.
+The number tells workers apart, from 1 to 255; each serves that many ports, from 7000 on. An order is a line with a kind
+and a count; ``done`` answers it. Both ends of a connection are here. Where one end is to be without the other, the other
+is aborted, and its RST has to be lost on the way.
 """
 
 import resource
@@ -18,7 +18,7 @@ from itertools import cycle, product
 Ends = tuple[socket.socket, socket.socket]
 """Of a connection, in the order in which they close if they close: first and second."""
 
-SERVER_PORTS = range(7000, 7008)
+FIRST_PORT = 7000
 CLIENT_PORTS = range(20000, 65000)
 
 _DEADLINE = 120
@@ -26,12 +26,12 @@ _DEADLINE = 120
 _ABORT = struct.pack("ii", 1, 0)  # struct linger: on, for no time at all
 
 
-def connections(number: int) -> Iterator[Ends]:
+def connections(number: int, ports: int) -> Iterator[Ends]:
     """Connections to one port after the other, with the client first, then with the server first, and so on.
 
     No client has the address and port of an earlier one: a SYN from there would meet the end that is left of it.
     """
-    listening = [socket.create_server((f"127.0.0.{number}", port)) for port in SERVER_PORTS]
+    listening = [socket.create_server((f"127.0.0.{number}", port)) for port in range(FIRST_PORT, FIRST_PORT + ports)]
     clients = ((f"127.{number}.{block}.1", port) for block in range(256) for port in CLIENT_PORTS)
     for server, order in cycle(product(listening, (1, -1))):
         client = socket.socket()
@@ -87,7 +87,7 @@ KINDS: dict[str, Callable[[socket.socket, socket.socket], list[socket.socket]]] 
 def main() -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    made = connections(int(sys.argv[1]))
+    made = connections(*map(int, sys.argv[1:]))
     kept: list[socket.socket] = []
     for order in sys.stdin:
         signal.alarm(_DEADLINE)
