@@ -18,7 +18,7 @@ import struct
 from array import array
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import compress
+from itertools import compress, repeat
 from typing import NamedTuple, TypeVar
 
 from exporter import masks
@@ -88,8 +88,15 @@ class Rows(NamedTuple):
         return (_PORTS.unpack_from(self.data, at) for at in compress(self._places(), chosen))
 
     def sockets(self) -> list[Socket]:
-        """All of them, one by one."""
-        return [_socket(*_FIELDS.unpack_from(self.data, at)) for at in self._places()]
+        """All of them, one by one. A state that the kernel has and we do not know must not be lost: Malformed."""
+        fields = map(_FIELDS.unpack_from, repeat(self.data), self._places())
+        try:
+            return [
+                Socket(_STATES[state], high << 8 | low, destination[0] << 8 | destination[1], destination, cookie)
+                for state, high, low, destination, cookie in fields
+            ]
+        except KeyError as unknown:
+            raise Malformed(f"inet_diag: socket state {unknown.args[0]}, expected 1 to 11") from None
 
     def listeners(self) -> Iterator[Listener]:
         """Read as listening sockets, whose queue fields mean the accept queue and its limit."""
@@ -115,14 +122,6 @@ def rows(run: Run) -> Rows:
     if run.length - run.start < _MESSAGE_LENGTH:
         raise Malformed(f"inet_diag: message of {run.length - run.start} bytes, expected at least {_MESSAGE_LENGTH}")
     return Rows(run.length, run.data, run.start, run.present)
-
-
-def _socket(number: int, local_high: int, local_low: int, destination: bytes, cookie: int) -> Socket:
-    """A state that the kernel has and we do not know must not be lost silently."""
-    if number not in _STATES:
-        raise Malformed(f"inet_diag: socket state {number}, expected 1 to 11")
-    remote = destination[0] << 8 | destination[1]
-    return Socket(_STATES[number], local_high << 8 | local_low, remote, destination, cookie)
 
 
 @lru_cache(maxsize=4)

@@ -3,8 +3,8 @@
     python -m tests.lab.population_worker NUMBER PORTS
 
 The number tells workers apart, from 1 to 255; each serves that many ports, from 7000 on. An order is a line with a kind
-and a count; ``done`` answers it. Both ends of a connection are here. Where one end is to be without the other, the other
-is aborted, and its RST has to be lost on the way.
+and a count; ``done`` answers it. Both ends of a connection are here. Where one end is to be without the other, the
+other is aborted, and its RST has to be lost on the way.
 """
 
 import resource
