@@ -7,7 +7,7 @@ COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY exporter exporter
 RUN python3 -m venv /opt/tcp-state-exporter \
  && /opt/tcp-state-exporter/bin/pip install --no-cache-dir --constraint constraints.txt hatchling \
- && /opt/tcp-state-exporter/bin/pip install --no-cache-dir --constraint constraints.txt --no-build-isolation . \
+ && /opt/tcp-state-exporter/bin/pip install --no-cache-dir --constraint constraints.txt --no-build-isolation '.[auth]' \
  && /opt/tcp-state-exporter/bin/pip uninstall --yes hatchling pathspec pluggy packaging trove-classifiers tomlkit pip
 
 FROM ${BASE}
