@@ -117,7 +117,10 @@ class Sampler:
         ended = self._clocks.cpu()
         # Publishing may render: that is paid for by the next interval, since this one has to be known by then.
         self._pace = self._pace.after(self._clocks.monotonic(), ended - started + self._publishing)
-        self._publish(self._record(succeeded=failure is None))
+        try:
+            self._publish(self._record(succeeded=failure is None))
+        except Exception:
+            log.exception("a record could not be published")
         self._publishing = self._clocks.cpu() - ended
 
     def _adopt(self, config: Config) -> None:

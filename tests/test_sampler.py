@@ -168,6 +168,23 @@ def test_a_refused_configuration_shows_in_the_next_record_until_a_good_one() -> 
     assert mended.succeeded_at == loaded.succeeded_at + 50
 
 
+def test_a_record_that_cannot_be_published_does_not_end_the_loop(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(Script("sock_diag"))
+    broken = iter([True, False])
+
+    def publish(record: Record) -> None:
+        if next(broken):
+            raise ValueError(record)
+        stage.records.append(record)
+
+    stage.sampler._publish = publish
+    stage.sampler.sample()
+    stage.sampler.sample()
+
+    assert "a record could not be published" in caplog.text
+    assert [record.samples for record in stage.records] == [2]
+
+
 def test_the_loop_samples_until_it_is_stopped_and_closes_its_source() -> None:
     source = Script("sock_diag", [ExporterError("odd"), None, None])
     records: list[Record] = []
