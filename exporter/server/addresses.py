@@ -24,6 +24,8 @@ def bind(address: str) -> list[socket.socket]:
         return list(bind_sockets(port, host))
     except socket.gaierror as error:
         raise StartError(f"cannot listen on {address}: no such host: {error.strerror}") from error
+    except UnicodeError as error:  # a label that is empty or too long
+        raise StartError(f"cannot listen on {address!r}: expected a host name before the port") from error
     except OSError as error:
         hint = _hint(port) if error.errno == errno.EADDRINUSE else ""
         raise StartError(f"cannot listen on {address}: {os.strerror(error.errno or 0)}{hint}") from error
@@ -45,7 +47,7 @@ def _parse(address: str) -> tuple[str, int]:
     bracketed = host.startswith("[") and host.endswith("]")
     if not colon or (":" in host and not bracketed) or not (port.isascii() and port.isdigit()):
         raise StartError(f"cannot listen on {address!r}: expected HOST:PORT, [IPV6]:PORT or :PORT")
-    if not 0 <= int(port) <= 65535:
+    if len(port) > 5 or int(port) > 65535:
         raise StartError(f"cannot listen on {address!r}: expected a port up to 65535")
     return host[1:-1] if bracketed else host, int(port)
 

@@ -77,6 +77,22 @@ def test_anything_else_is_no_address(address: str) -> None:
         addresses.bind(address)
 
 
+@pytest.mark.parametrize("port", ["65536", "70000", "9" * 5000])
+def test_a_port_has_16_bits(port: str) -> None:
+    with pytest.raises(StartError, match="expected a port up to 65535"):
+        addresses.bind(f"127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize(
+    "host", ["a..b", "x" * 64 + ".example", "\udcff"], ids=["empty label", "long label", "no text"]
+)
+def test_what_cannot_be_a_host_name_is_said_so_in_one_line(host: str) -> None:
+    with pytest.raises(StartError, match="expected a host name before the port") as raised:
+        addresses.bind(f"{host}:1")
+
+    assert len(str(raised.value).splitlines()) == 1
+
+
 def test_a_host_that_does_not_exist_is_said_so() -> None:
     with pytest.raises(StartError, match=r"no such host|Cannot assign"):
         addresses.bind("no.such.host.invalid:1")
