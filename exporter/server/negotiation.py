@@ -56,10 +56,15 @@ def _gzip(accept_encoding: str) -> bool:
 
 
 def _items(header: str) -> Iterator[_Item]:
-    for element in header[:MAX_LENGTH].lower().split(","):
+    for element in _beginning(header).lower().split(","):
         value, *rest = (part.strip() for part in element.split(";"))
         parameters = {name.strip(): text.strip(' "\t') for name, _, text in (part.partition("=") for part in rest)}
         yield _Item(value, parameters, _quality(parameters.get("q", "1")))
+
+
+def _beginning(header: str) -> str:
+    """What is looked at, without an element that is cut: the rest of ``gzip;q=0`` must not read ``gzip``."""
+    return header if len(header) <= MAX_LENGTH else header[:MAX_LENGTH].rpartition(",")[0]
 
 
 def _quality(text: str) -> float:

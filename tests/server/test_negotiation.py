@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.formats import Format, Variant
-from exporter.server.negotiation import choose
+from exporter.server.negotiation import MAX_LENGTH, choose
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0;q=0.75,application/openmetrics-text;version=0.0.1;q=0.5,"
@@ -76,3 +76,10 @@ def test_any_headers_give_a_variant(accept: str, accept_encoding: str) -> None:
 
 def test_only_the_beginning_of_an_endless_header_is_looked_at() -> None:
     assert choose("x/y," * 100_000 + "application/openmetrics-text", "").format is TEXT
+
+
+@pytest.mark.parametrize("kept", range(1, len("gzip;q=0")))
+def test_a_refusal_that_is_cut_does_not_become_an_acceptance(kept: int) -> None:
+    padding = "x" * (MAX_LENGTH - kept - 1)
+
+    assert not choose("", f"{padding},gzip;q=0").gzip
