@@ -20,6 +20,8 @@ from tornado.ioloop import PeriodicCallback
 from tornado.iostream import IOStream
 from tornado.web import Application
 
+from exporter.server.listening import Listener
+
 MAX_HEADER_BYTES = 16 << 10
 MAX_BODY_BYTES = 4 << 10
 BODY_SECONDS = 5.0
@@ -61,17 +63,34 @@ class Connections:
         self._clients: dict[IOStream, _Client] = {}
 
     def opened(self, stream: IOStream) -> None:
-        """Take in a connection; when there is no place, the one that deserves its place least has to go."""
+        """Take in a connection; when there is no place, another one has to go."""
         while len(self._clients) >= self._limit:
-            least = min(self._clients, key=self._merit)
-            # close() is noticed only later, and more connections may be accepted before that.
-            del self._clients[least]
-            least.close()
+            self.make_room()
         self._clients[stream] = _Client(self._clock())
 
-    def _merit(self, stream: IOStream) -> tuple[bool, bool, float]:
-        client = self._clients[stream]
-        return client.busy, client.served, client.since
+    def make_room(self) -> bool:
+        """Close the connection that can best be spared; False if there is none."""
+        if not self._clients:
+            return False
+        spared = min(self._spare(), key=lambda stream: self._clients[stream].since)
+        # close() is noticed only later, and more connections may be accepted before that.
+        del self._clients[spared]
+        spared.close()
+        return True
+
+    def _spare(self) -> list[IOStream]:
+        """The connections of the kind that has to give one up.
+
+        Newcomers, who have had no answer yet, may have half of the places. Were they always the first to go, whoever
+        fills all places with answered connections could shut everybody else out; were they never, a flood of them
+        would drive out the scraper that comes back.
+        """
+        newcomers: list[IOStream] = []
+        regulars: list[IOStream] = []
+        busy: list[IOStream] = []
+        for stream, client in self._clients.items():
+            (busy if client.busy else regulars if client.served else newcomers).append(stream)
+        return newcomers if len(newcomers) > len(self._clients) // 2 else regulars or newcomers or busy
 
     def closed(self, stream: IOStream) -> None:
         """Forget a connection."""
@@ -126,15 +145,26 @@ class BoundedServer(HTTPServer):
 
     def serve(self, sockets: Iterable[socket.socket]) -> None:
         """Accept connections on the listening *sockets* from now on."""
-        self.add_sockets(sockets)
+        listeners = [Listener(one, self._clients.make_room) for one in sockets]
+        self.add_sockets(cast(list[socket.socket], listeners))
         self._sweep.start()
 
     def renew(self, tls: ssl.SSLContext | None) -> None:
         """Use other certificates from the next connection on."""
         self.ssl_options = tls
 
+    def _handle_connection(self, connection: socket.socket, address: Any) -> None:
+        """A connection has been accepted, and TLS is to begin.
+
+        Port scanners reset what they open, so it may be gone already; Tornado passes that on as an error of the loop.
+        """
+        try:
+            super()._handle_connection(connection, address)
+        except OSError:
+            connection.close()
+
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
-        """A connection has been accepted."""
+        """A connection is about to be served; TLS may not have begun."""
         _never_delay(stream)
         self._clients.opened(stream)
         super().handle_stream(stream, address)

@@ -1,5 +1,6 @@
 """Clients that mean harm, or are just broken, on loopback and in bounded numbers."""
 
+import errno
 import os
 import resource
 import socket
@@ -118,6 +119,20 @@ def test_a_newcomer_takes_the_place_of_who_has_asked_for_nothing_yet() -> None:
         assert len(server.connections._clients) <= 8
 
 
+def test_a_newcomer_has_time_to_ask_however_many_others_have_had_an_answer() -> None:
+    """Whoever fills all places with answered connections would otherwise shut out everybody else by one more."""
+    with serving(site(Bytes()), Bounds(connections=8, request=30.0)) as server, ExitStack() as kept:
+        answered = crowd(server, kept, b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n", number=8)
+        for one in answered:
+            assert one.recv(4096).startswith(b"HTTP/1.1 200")
+        prometheus = kept.enter_context(server.connect())
+
+        crowd(server, kept, number=3)
+        prometheus.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+
+        assert prometheus.recv(4096).startswith(b"HTTP/1.1 200")
+
+
 def test_a_body_that_nobody_asked_for_is_refused() -> None:
     with serving(site(Bytes())) as server:
         found = server.raw(b"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n")
@@ -153,6 +168,25 @@ def test_the_end_lets_an_answer_under_way_arrive() -> None:
         ending.join()
 
     assert received > len(BIG.body)
+
+
+def test_the_end_lets_an_answer_be_rendered_and_turns_newcomers_away() -> None:
+    slow = Bytes(cached=False)
+    with serving(site(slow), drain_seconds=5.0) as server, server.connect() as one:
+        one.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_for(server.connections.at_work, "the answer is being rendered")
+        ending = threading.Thread(target=server.stop)
+        ending.start()
+        wait_for(lambda: is_refused(server), "newcomers are turned away")
+        slow.gate.set()
+        ending.join()
+
+        assert one.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def is_refused(server: Serving) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", server.port)) == errno.ECONNREFUSED
 
 
 def test_the_end_does_not_wait_for_a_client_that_never_reads() -> None:

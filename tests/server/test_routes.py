@@ -1,10 +1,12 @@
 import socket
 import threading
 
+import psutil
 import pytest
 
 from exporter.errors import ConfigError, Fault
 from exporter.formats import Format, Variant
+from tests.lab.witness import wait_for
 from tests.server.serving import Bytes, serving, site
 
 
@@ -163,8 +165,12 @@ def test_scrapes_share_a_connection_and_the_server_does_not_end_it() -> None:
             client.getresponse().read()
             ports.add(client.sock.getsockname())
         client.close()
+        wait_for(lambda: not server.connections._clients, "the server has seen the end")
 
-    assert len(ports) == 1
+        assert len(ports) == 1
+        ours = [one for one in psutil.net_connections("tcp") if one.laddr and one.laddr.port == server.port]
+
+    assert [one.status for one in ours] == [psutil.CONN_LISTEN]
 
 
 def test_the_end_of_an_answer_does_not_wait_for_an_acknowledgement() -> None:
