@@ -38,21 +38,9 @@ class Flags:
 
 def parse(arguments: Sequence[str]) -> Flags:
     """Raises SystemExit: 0 after ``--help`` and ``--version``, 2 with one line on standard error otherwise."""
-    found = _parser().parse_args(arguments)
-    return Flags(
-        config_file=found.config_file,
-        config_check=found.config_check,
-        once=found.once,
-        listen_addresses=tuple(found.listen_addresses or [f":{PORT}"]),
-        telemetry_path=found.telemetry_path,
-        systemd_socket=found.systemd_socket,
-        web_config_file=found.web_config_file,
-        enable_lifecycle=found.enable_lifecycle,
-        max_requests=found.max_requests,
-        exporter_metrics=not found.disable_exporter_metrics,
-        log_level=found.log_level,
-        log_format=found.log_format,
-    )
+    found = vars(_parser().parse_args(arguments))
+    addresses = tuple(found.pop("listen_addresses") or [f":{PORT}"])
+    return Flags(**found, listen_addresses=addresses)
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -125,8 +113,8 @@ def _add_web(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--web.disable-exporter-metrics",
-        dest="disable_exporter_metrics",
-        action="store_true",
+        dest="exporter_metrics",
+        action="store_false",
         help="leave out process_* and python_*",
     )
 

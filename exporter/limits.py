@@ -62,7 +62,7 @@ def read(proc: Path = Path("/proc")) -> Limits:
     counters = _counters(proc / "self/net")
     values = {name: counters[key] for name, key in _COUNTERS.items() if key in counters}
     for name, file in _SYSCTLS.items():
-        number = _read(sysctls / file, _number)
+        number = _read(sysctls / file, proc_net_counters.number)
         if number is not None:
             values[name] = number
     ephemeral = _read(sysctls / "ip_local_port_range", proc_net_counters.port_range)
@@ -96,10 +96,3 @@ def _read(file: Path, decode: Callable[[str], Value]) -> Value | None:
         raise ReadFailed(f"cannot read {file}: {error}") from error
     except Malformed as malformed:
         raise Malformed(f"{file}: {malformed}") from malformed
-
-
-def _number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise Malformed(f"expected a number, found {text[:60]!r}") from None

@@ -37,9 +37,11 @@ def _json(_config: Config, taken: Taken, source: str) -> str:
 
 
 def _prometheus(config: Config, taken: Taken, source: str) -> str:
-    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415
+    from prometheus_client import CollectorRegistry  # noqa: PLC0415
 
     from exporter import metrics  # noqa: PLC0415
+    from exporter.exposition import Exposition  # noqa: PLC0415
+    from exporter.formats import Format, Variant  # noqa: PLC0415
     from exporter.record import Record, Reload  # noqa: PLC0415
 
     record = Record(
@@ -47,7 +49,8 @@ def _prometheus(config: Config, taken: Taken, source: str) -> str:
     )
     registry = CollectorRegistry()
     registry.register(metrics.SampleCollector(lambda: record, time.monotonic))
-    return metrics.sockets(record, time.monotonic()) + generate_latest(registry).decode()
+    exposition = Exposition(lambda: metrics.sockets(record, time.monotonic()), registry, time.monotonic)
+    return exposition.render(Variant(Format.TEXT_0_0_4, gzip=False)).decode()
 
 
 _FORMS: Mapping[str, Callable[[Config, Taken, str], str]] = {

@@ -36,7 +36,7 @@ def agrees_with_ss(running: Process) -> bool:
 
 def test_the_sum_over_ports_is_what_ss_shows_without_any_privilege(pair: Pair, tmp_path: Path, fast: str) -> None:
     with (
-        recipes.scene(recipes.close_wait_read, pair, "6", count=7),
+        recipes.close_wait_read(pair, "6", 7),
         exporter(pair.b, tmp_path / "log", fast, within=WITHOUT_CAPABILITIES) as running,
     ):
         wait_for(lambda: agrees_with_ss(running), "the exporter and ss agree")
@@ -48,7 +48,7 @@ def test_the_sum_over_ports_is_what_ss_shows_without_any_privilege(pair: Pair, t
 
 def test_the_same_numbers_come_from_procfs_where_netlink_is_forbidden(pair: Pair, tmp_path: Path, fast: str) -> None:
     with (
-        recipes.scene(recipes.fin_wait2_held, pair, "4", count=5),
+        recipes.fin_wait2_held(pair, "4", 5),
         exporter(pair.a, tmp_path / "log", fast, within=WITHOUT_NETLINK) as running,
     ):
         wait_for(lambda: agrees_with_ss(running), "the exporter and ss agree")

@@ -31,7 +31,7 @@ def _pair(names: str, values: str) -> Iterator[tuple[tuple[str, str], int]]:
     again, *values_of = values.split()
     if section != again or len(names_of) != len(values_of):
         raise Malformed(f"/proc/net/snmp: names {names[:60]!r} do not fit values {values[:60]!r}")
-    return zip(((section.rstrip(":"), name) for name in names_of), map(_number, values_of), strict=True)
+    return zip(((section.rstrip(":"), name) for name in names_of), map(number, values_of), strict=True)
 
 
 def name_by_value(text: str) -> Counters:
@@ -43,7 +43,7 @@ def _line(line: str) -> Iterator[tuple[tuple[str, str], int]]:
     section, *words = line.split()
     if len(words) % 2:
         raise Malformed(f"/proc/net/sockstat: expected names with values, found {line[:60]!r}")
-    return zip(((section.rstrip(":"), name) for name in words[::2]), map(_number, words[1::2]), strict=True)
+    return zip(((section.rstrip(":"), name) for name in words[::2]), map(number, words[1::2]), strict=True)
 
 
 def port_range(text: str) -> range:
@@ -51,7 +51,7 @@ def port_range(text: str) -> range:
     words = text.split()
     if len(words) != 2:
         raise Malformed(f"ip_local_port_range: expected two numbers, found {text[:60]!r}")
-    low, high = map(_number, words)
+    low, high = map(number, words)
     return range(low, high + 1)
 
 
@@ -62,11 +62,12 @@ def port_list(text: str) -> list[range]:
 
 def _ports(part: str) -> range:
     low, _, high = part.partition("-")
-    return range(_number(low), _number(high or low) + 1)
+    return range(number(low), number(high or low) + 1)
 
 
-def _number(word: str) -> int:
+def number(word: str) -> int:
+    """A decimal number. Raises Malformed."""
     try:
         return int(word)
     except ValueError:
-        raise Malformed(f"/proc: expected a number, found {word[:60]!r}") from None
+        raise Malformed(f"expected a number, found {word[:60]!r}") from None

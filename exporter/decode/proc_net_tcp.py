@@ -28,10 +28,7 @@ def complete(chunk: bytes, *, last: bool) -> tuple[list[bytes], bytes]:
 
 def state(line: bytes) -> State:
     """The socket's state. Raises Malformed."""
-    try:
-        return _STATES[line.split(None, 4)[3]]
-    except (IndexError, KeyError):
-        raise _malformed(line, "a state from 01 to 0B in the fourth column") from None
+    return _state(line.split(None, 4), line)
 
 
 def socket(line: bytes) -> Socket:
@@ -40,7 +37,7 @@ def socket(line: bytes) -> Socket:
     local_address, local_port = _address(columns[1], line)
     remote_address, remote_port = _address(columns[2], line)
     destination = remote_port.to_bytes(2, "big") + local_address + remote_address
-    return Socket(state(line), local_port, remote_port, destination, cookie=0)
+    return Socket(_state(columns, line), local_port, remote_port, destination, cookie=0)
 
 
 def listener(line: bytes) -> Listener:
@@ -58,6 +55,13 @@ def _columns(line: bytes) -> list[bytes]:
     if len(columns) < _COLUMNS:
         raise _malformed(line, f"at least {_COLUMNS} columns")
     return columns
+
+
+def _state(columns: list[bytes], line: bytes) -> State:
+    try:
+        return _STATES[columns[3]]
+    except (IndexError, KeyError):
+        raise _malformed(line, "a state from 01 to 0B in the fourth column") from None
 
 
 def _address(column: bytes, line: bytes) -> tuple[bytes, int]:

@@ -34,9 +34,9 @@ class Procfs:
 
     def _sockets(self) -> Iterator[Socket]:
         for table in self._tables:
-            for line in _lines(table):
-                if proc_net_tcp.state(line) is not State.LISTEN:
-                    yield proc_net_tcp.socket(line)
+            for one in map(proc_net_tcp.socket, _lines(table)):
+                if one.state is not State.LISTEN:
+                    yield one
 
     def close(self) -> None:
         """Nothing is kept open."""

@@ -30,9 +30,9 @@ BATCH = 3 * MAX_DATAGRAM
 """Bytes received before they are decoded: what is done once a batch is nothing beside what is done per socket. The
 buffer is kept, for memory that is given back and taken again costs a page fault for every 4 KiB each time."""
 
-# Bits 1 to 11. Bit 13 would add sockets that are bound and nothing else, which no other tool counts.
 _LISTEN = 1 << State.LISTEN
 _TIME_WAIT = 1 << State.TIME_WAIT
+# Bits 1 to 11 but for LISTEN. Bit 13 would add sockets that are bound and nothing else, which no other tool counts.
 _CONNECTED = 0xFFE & ~_LISTEN
 
 _UNSUPPORTED = {errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.EPERM, errno.EACCES}

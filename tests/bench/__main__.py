@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.bench.subjects import Cost, Measure, cpu_of, enough_descriptors, everybody, peak_of
+from tests.bench.subjects import Cost, Measure, cpu_of, everybody, peak_of
 from tests.lab import netns
 from tests.lab.daemon import Process, exporter
 from tests.lab.netns import Namespace
@@ -21,7 +21,6 @@ SCRAPES = 400
 
 
 def main(sizes: Sequence[int]) -> None:
-    enough_descriptors()
     print(f"{os.cpu_count()} cores, Linux {os.uname().release.split('-')[0]}, Python {sys.version.split()[0]}\n")
     for size in sizes:
         compare(size)

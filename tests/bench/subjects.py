@@ -1,7 +1,6 @@
 """Who is measured: each counts the TCP sockets of a namespace once, and says what that cost."""
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -136,9 +135,3 @@ def peak_of(pid: int) -> int:
     """Peak resident bytes of the process (VmHWM)."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-
-
-def enough_descriptors() -> None:
-    """Allow this process and its children all that they may have."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -339,7 +339,3 @@ def bound(stage: Stage, count: int) -> Scene:
 
 EVERY = [(make, family) for make, family in product(RECIPES.values(), FAMILIES) if make is not bound]
 """Each recipe whose sockets are counted, with each family."""
-
-
-def scene(make: Recipe, pair: Pair, family: Family, count: int) -> AbstractContextManager[Scene]:
-    return make(pair, family, count)

@@ -14,7 +14,7 @@ from exporter.sources.snapshot import Source
 from exporter.sources.sock_diag import SockDiag
 from exporter.tcp import State
 from tests.lab.netns import Namespace, Pair
-from tests.lab.recipes import EVERY, PORT, Family, Recipe, scene
+from tests.lab.recipes import EVERY, PORT, Family, Recipe
 from tests.lab.witness import by_state
 
 pytestmark = pytest.mark.kernel
@@ -35,7 +35,7 @@ def census(make: Callable[[], Source], place: Namespace) -> Census:
 @pytest.mark.parametrize(("recipe", "family"), EVERY, ids=lambda value: getattr(value, "__name__", value))
 def test_every_source_counts_what_ss_counts(recipe: Recipe, family: Family, pair: Pair) -> None:
     """All states agree, and the sockets of the scene are counted under its role."""
-    with scene(recipe, pair, family, count=3) as made:
+    with recipe(pair, family, 3) as made:
         expected = by_state(made.place)
         for make in SOURCES:
             found = census(make, made.place)

@@ -23,7 +23,7 @@ from exporter.sources.sock_diag import SockDiag
 from exporter.tcp import Listener, Socket, State
 from tests.decode.messages import MINI, about, done, error, message, stream
 from tests.lab.netns import Pair
-from tests.lab.recipes import FAMILIES, Family, close_wait_held, established_client, fin_wait2_mini, scene
+from tests.lab.recipes import FAMILIES, Family, close_wait_held, established_client, fin_wait2_mini
 
 Answer = Sequence[bytes | OSError]
 """The datagrams that answer a request; an error is raised instead of one."""
@@ -212,7 +212,7 @@ def test_a_dump_that_is_interrupted_again_has_failed() -> None:
 @pytest.mark.kernel
 @pytest.mark.parametrize("family", FAMILIES)
 def test_one_request_per_family_gives_what_the_legacy_request_gives(family: Family, pair: Pair) -> None:
-    with scene(close_wait_held, pair, family, count=3) as held, held.place.entered():
+    with close_wait_held(pair, family, 3) as held, held.place.entered():
         legacy, modern = SockDiag(), SockDiag()
         modern._families = (socket.AF_INET, socket.AF_INET6)
 
@@ -225,8 +225,8 @@ def test_one_request_per_family_gives_what_the_legacy_request_gives(family: Fami
 def test_mixed_messages_of_the_real_kernel_are_taken_apart(pair: Pair) -> None:
     """Orphans in FIN_WAIT2 are described in short messages, between the long ones of other sockets."""
     with (
-        scene(fin_wait2_mini, pair, "4", count=50) as orphans,
-        scene(established_client, pair, "6", count=50),
+        fin_wait2_mini(pair, "4", 50) as orphans,
+        established_client(pair, "6", 50),
         orphans.place.entered(),
     ):
         source = SockDiag()
