@@ -96,7 +96,7 @@ def _resident(host: Namespace, program: str) -> Iterator[Measure]:
 
 def _whole_process(command: Sequence[str]) -> Cost:
     """The cost of a program that starts, counts and ends, less that of entering the namespace."""
-    empty, found = _of_process([*command[:4], "true"]), _of_process(command)
+    empty, found = _of_process([*command[:2], "true"]), _of_process(command)
     return Cost(max(found.cpu - empty.cpu, 0.0), max(found.wall - empty.wall, 0.0))
 
 

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PROGRAMS = ("ip", "nft", "ss")
+PROGRAMS = ("ip", "nft", "nsenter", "ss")
 """What has to be installed; packages iproute2 and nftables."""
 
 _CLONE_NEWNET = 0x40000000
+_NAMED = Path("/run/netns")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -34,7 +35,7 @@ class Namespace:
         """Make the sockets of this thread there; they stay usable afterwards."""
         own = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         try:
-            _set(Path("/run/netns") / self.name)
+            _set(_NAMED / self.name)
             try:
                 yield
             finally:
@@ -43,8 +44,8 @@ class Namespace:
             os.close(own)
 
     def command(self, *arguments: str) -> list[str]:
-        """The command line that runs *arguments* there."""
-        return ["ip", "netns", "exec", self.name, *arguments]
+        """The command line that runs *arguments* there; ip-netns(8) would also hide the cgroups in /sys."""
+        return ["nsenter", f"--net={_NAMED / self.name}", *arguments]
 
     def run(self, *arguments: str, text: str | None = None) -> str:
         """What the command prints; *text* is its standard input."""
