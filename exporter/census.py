@@ -1,17 +1,22 @@
 """The numbers of one sample, decided and ready to be formatted."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from exporter import stuck
 from exporter.limits import Limits
+from exporter.owners import Owners
 from exporter.ports import OTHER, Labels, PortBook
 from exporter.roles import Roles
 from exporter.sources.snapshot import Snapshot
+from exporter.stuck import Stuck, StuckRules
+from exporter.suspects import Suspects
 from exporter.tally import Tally
-from exporter.tcp import BULK, ROLES, Endpoint, Listener, Role, Socket, State
+from exporter.tcp import ROLES, WATCHED, Endpoint, Listener, Role, Socket, State
+from exporter.tracker import Tracker
 
-_WATCHED = [state for state in State if state not in BULK and state is not State.LISTEN]
+_TALLIED = (*WATCHED, State.CLOSE)
 
 
 @dataclass(frozen=True)
@@ -36,45 +41,62 @@ class Census:
     busiest_destination: int
     """Ephemeral ports in use towards the destination that uses most of them."""
     limits: Limits
+    stuck: Stuck = field(default_factory=Stuck)
 
     def total(self, state: State) -> int:
         """All sockets in *state*."""
         return sum(counts[state] for counts in self.sockets.values())
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What one sample knows from those before."""
+
+    book: PortBook
+    tracker: Tracker = field(default_factory=Tracker)
+    owners: Owners = field(default_factory=Owners)
+
+
 class Count:
     """Takes a source's reading at the time *now*, and makes a census of it."""
 
-    def __init__(self, book: PortBook, limits: Limits, now: float) -> None:
-        self._book = book
+    def __init__(self, memory: Memory, rules: StuckRules, limits: Limits, now: float) -> None:
+        self._memory = memory
+        self._rules = rules
         self._limits = limits
         self._now = now
-        self._watched: Mapping[State, Tally] = {}
 
     def roles_for(self, listeners: Sequence[Listener]) -> Roles:
         """Start, or start over: a source that fails half-way may be followed by another."""
-        roles = self._book.roles(listeners, self._limits.ephemeral, self._now)
-        self._watched = {state: Tally(roles) for state in _WATCHED}
-        return roles
+        memory = self._memory
+        self._roles = memory.book.roles(listeners, self._limits.ephemeral, self._now)
+        self._tallies = {state: Tally(self._roles) for state in _TALLIED}
+        self.suspects = Suspects(self._rules.after, memory.tracker, memory.owners.holders, listeners, self._now)
+        return self._roles
 
     def watch(self, sockets: Iterable[Socket]) -> None:
         """Count *sockets* that are in none of the bulk states."""
-        for state, local, remote, destination, _ in sockets:
-            self._watched[state].add_one(local, remote, destination)
+        for one in sockets:
+            self._tallies[one.state].add_one(one.local_port, one.remote_port, one.destination)
+            if one.state is not State.CLOSE:
+                self.suspects.add(one, self._roles.endpoint(one.local_port, one.remote_port))
 
     def census(self, snapshot: Snapshot) -> Census:
         """The census of the finished reading."""
-        tallies = {**self._watched, **snapshot.bulk}
+        memory = self._memory
+        tallies = {**self._tallies, **snapshot.bulk}
         by_state = {state: tally.endpoints() for state, tally in tallies.items()}
         by_state[State.LISTEN] = Counter(Endpoint("server", one.port) for one in snapshot.listeners)
         counts = sum(by_state.values(), Counter())
-        labels = self._book.assign(counts, self._limits.ephemeral, self._now)
+        labels = memory.book.assign(counts, self._limits.ephemeral, self._now)
+        memory.tracker.end()
         return Census(
             sockets=_by_label(by_state, labels),
             accept_queues=_accept_queues(snapshot.listeners, labels),
             folded_ports=_folded(counts, labels),
             busiest_destination=_busiest(tallies.values()),
             limits=self._limits,
+            stuck=stuck.tell(self.suspects, memory.owners, labels, self._rules, snapshot),
         )
 
 
@@ -82,17 +104,11 @@ def _by_label(
     by_state: Mapping[State, Mapping[Endpoint, int]], labels: Labels
 ) -> Mapping[tuple[Role, str], Mapping[State, int]]:
     """Add up, from a table of zeros: what is known to be none is said to be none."""
-    table = {key: dict.fromkeys(State, 0) for key in _keys(labels)}
+    table = {key: dict.fromkeys(State, 0) for key in labels.all()}
     for state, counts in by_state.items():
         for endpoint, sockets in counts.items():
             table[endpoint.role, labels.label(endpoint)][state] += sockets
     return table
-
-
-def _keys(labels: Labels) -> Iterator[tuple[Role, str]]:
-    for role in ROLES:
-        yield from ((role, str(port)) for port in sorted(labels.ports[role]))
-        yield role, OTHER
 
 
 def _accept_queues(listeners: Sequence[Listener], labels: Labels) -> Mapping[str, AcceptQueue]:

@@ -14,9 +14,12 @@ from typing import Any
 from exporter import durations
 from exporter.errors import ConfigError, Fault
 from exporter.ports import PortRules
+from exporter.stuck import OwnerRules, StuckRules
+from exporter.tcp import WATCHED, State
 
 MAX_BYTES = 1 << 20
 MAX_PORT = 65535
+MAX_STUCK_SECONDS = 7 * 24 * 3600
 SOURCES = ("auto", "sock_diag", "procfs", "psutil")
 
 
@@ -31,6 +34,7 @@ class Config:
     max_cpu: float = 0.05
     """Share of one core that sampling may take."""
     ports: PortRules = field(default_factory=PortRules)
+    stuck: StuckRules = field(default_factory=StuckRules)
 
 
 def named(path: Path | None) -> Config:
@@ -66,7 +70,14 @@ def parse(text: str, file: str) -> Config:
     values = mapping(_KEYS)(document, "", faults)
     if faults:
         raise ConfigError(file, tuple(faults))
-    return Config(**values)
+    after, owners = values.pop("stuck_after", {}), values.pop("owners", {})
+    return Config(**values, stuck=StuckRules(_thresholds(after), OwnerRules(**owners)))
+
+
+def _thresholds(found: Mapping[str, float | None]) -> Mapping[State, float]:
+    """The defaults with what the file says; null takes a state out."""
+    after = {state: found.get(state.label, seconds) for state, seconds in StuckRules().after.items()}
+    return {state: seconds for state, seconds in after.items() if seconds is not None}
 
 
 Check = Callable[[Any, str, list[Fault]], Any]
@@ -116,6 +127,15 @@ def _share(value: Any) -> float:
     if match is None or not 0 < float(match[1]) <= 100:
         raise ValueError(value)
     return float(match[1]) / 100
+
+
+def _threshold(value: Any) -> float | None:
+    if value is None:
+        return None
+    seconds = durations.seconds(value)
+    if not 1 <= seconds <= MAX_STUCK_SECONDS:
+        raise ValueError(value)
+    return seconds
 
 
 def one_of(choices: tuple[str, ...]) -> Callable[[Any], str]:
@@ -187,11 +207,24 @@ _PORT_KEYS: Mapping[str, Check] = {
     "max": scalar("a number from 1 to 1000", _number(1, 1000)),
 }
 
+_STUCK_KEYS: Mapping[str, Check] = {
+    state.label: scalar("a duration from 1s to 168h, such as 2m, or null to switch the state off", _threshold)
+    for state in WATCHED
+}
+
+_OWNER_KEYS: Mapping[str, Check] = {
+    "enabled": scalar("true or false", boolean),
+    "processes": scalar("true or false", boolean),
+    "max": scalar("a number from 1 to 1000", _number(1, 1000)),
+}
+
 _KEYS: Mapping[str, Check] = {
     "interval": scalar("a duration from 100ms to 1h, such as 5s", _interval),
     "source": scalar(f"one of {', '.join(SOURCES)}", one_of(SOURCES)),
     "max_cpu": scalar("a share of one core above 0% and up to 100%, such as 5%", _share),
     "ports": _ports,
+    "stuck_after": mapping(_STUCK_KEYS),
+    "owners": mapping(_OWNER_KEYS),
 }
 
 

@@ -17,18 +17,22 @@ from threading import Thread
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.registry import CollectorRegistry
 
-from exporter import __version__, config, limits, metrics, status_page, web_config
+from exporter import __version__, config, limits, metrics, status_page, stuck_query, web_config
 from exporter.config import Config
 from exporter.errors import ConfigError, Fault, StartError
 from exporter.exposition import Exposition
 from exporter.flags import NAME, Flags
+from exporter.history import History
 from exporter.metrics import SampleCollector
 from exporter.record import Record
 from exporter.sampler import Sampler
 from exporter.server import addresses
 from exporter.server.authorization import Authorization
 from exporter.server.connections import BoundedServer, Bounds, Connections
-from exporter.server.routes import Access, Site, application
+from exporter.server.routes import STUCK_PATH, Access, NoSampleError, Site, application
+from exporter.status_page import Frame
+from exporter.stuck_query import Query
+from exporter.tcp import State
 from exporter.web_config import WebConfig
 
 log = logging.getLogger(__name__)
@@ -47,7 +51,7 @@ def run(flags: Flags, first: Config) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     log.info("Starting %s, version %s, Python %s", NAME, __version__, platform.python_version())
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        log.warning("running as root, which is not needed")
+        log.info("running as root, which is needed for nothing but the names of other users' processes")
     asyncio.run(_Daemon(flags, first).run())
 
 
@@ -58,7 +62,8 @@ class _Daemon:
         self._access = _access(self._web)
         self._server: BoundedServer | None = None
         self._record: Record | None = None
-        self._exposition = Exposition(self._sockets, self._registry(), time.monotonic)
+        self._history = History()
+        self._exposition = Exposition(self._by_port, self._registry(), time.monotonic)
         self._sampler = Sampler(first, limits.read, self._publish)
         self._thread = Thread(target=self._sampler.run, name="sampler", daemon=True)
 
@@ -70,8 +75,8 @@ class _Daemon:
                 collector(registry=registry)
         return registry
 
-    def _sockets(self) -> str:
-        return metrics.sockets(self._latest(), time.monotonic())
+    def _by_port(self) -> str:
+        return metrics.by_port(self._latest(), time.monotonic())
 
     async def run(self) -> None:
         """Sample first, so that the first scrape finds something; then serve; then end cleanly."""
@@ -108,6 +113,7 @@ class _Daemon:
         return Site(
             exposition=self._exposition,
             page=self._page,
+            stuck=self._stuck,
             healthy=self._thread.is_alive,
             ready=lambda: self._record is not None,
             reload=self._reload if self._flags.enable_lifecycle else None,
@@ -117,8 +123,15 @@ class _Daemon:
         )
 
     def _page(self) -> str:
-        links = [(self._flags.telemetry_path, "metrics"), ("/-/healthy", "healthy"), ("/-/ready", "ready")]
-        return status_page.render(self._latest(), time.monotonic(), version=__version__, links=links)
+        links = [(self._flags.telemetry_path, "metrics"), (STUCK_PATH, "stuck sockets as JSON")]
+        frame = Frame(platform.node(), __version__, links)
+        return status_page.render(self._latest(), self._history.points, time.monotonic(), frame)
+
+    def _stuck(self, query: Query) -> str:
+        record = self._latest()
+        if record.last is None or record.is_stale(time.monotonic()):
+            raise NoSampleError
+        return stuck_query.render(record.last, query)
 
     def _latest(self) -> Record:
         assert self._record is not None, "nothing is served before the first sample"  # noqa: S101
@@ -127,6 +140,8 @@ class _Daemon:
     def _publish(self, record: Record) -> None:
         """Called by the sampler, in its thread."""
         self._record = record
+        if record.succeeded and record.last:
+            self._history.add(record.last.since, {state: record.last.census.total(state) for state in State})
         now = time.monotonic()
         self._exposition.refresh(math.inf if record.is_stale(now) else record.stale_at)
         if not self._sampled.is_set():

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from itertools import islice
 
 from exporter.census import Census
 from exporter.record import Taken
+from exporter.stuck_query import MOST, described
 from exporter.tcp import State
 
 
@@ -20,6 +22,11 @@ def render(taken: Taken, source: str) -> str:
             "busiest_destination": census.busiest_destination,
             "ephemeral_ports": census.limits.ephemeral_ports,
             "limits_and_counters": dict(census.limits.values),
+            "stuck": [described(one) for one in islice(census.stuck.sockets(), MOST)],
+            "owners": [
+                {**holding._asdict(), "state": holding.state.label, "sockets": sockets}
+                for holding, sockets in (census.stuck.owners or {}).items()
+            ],
         },
         indent=2,
     )

@@ -1,7 +1,7 @@
 """The metrics: their names, their help texts, and how a census and a record become families."""
 
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -11,7 +11,9 @@ from exporter import __version__
 from exporter.census import Census
 from exporter.limits import Limits
 from exporter.record import Record
-from exporter.tcp import State
+from exporter.stuck import Holding, Stuck, Watched
+from exporter.tcp import Role, State
+from exporter.verdict import VERDICTS
 
 PREFIX = "tcpstate_"
 
@@ -58,11 +60,12 @@ class SampleCollector(Collector):
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """All families but ``tcpstate_sockets``; those of a census only while it is fresh."""
+        """All families but those ``by_port``; those of a census only while it is fresh."""
         record, now = self._latest(), self._clock()
         census = record.census(now)
         if census is not None:
             yield _folded_ports(census)
+            yield from _stuck(census.stuck)
             yield from _accept_queues(census)
             yield from _ephemeral(census)
             yield from _limits(census.limits)
@@ -73,20 +76,79 @@ class SampleCollector(Collector):
         yield InfoMetricFamily(PREFIX + "build", "The running exporter.", vars(self._build))
 
 
-def sockets(record: Record, now: float) -> str:
-    """The family ``tcpstate_sockets`` as text, the same in all formats; nothing when there is no fresh census.
+def by_port(record: Record, now: float) -> str:
+    """The families with a series for each port, as text that is the same in all formats; nothing without a census.
 
-    It is the one family with thousands of series, which the client library would take twenty times as long for. No
-    label value needs escaping: ports are numbers or ``other``, roles and states are words of ours.
+    These are the ones with thousands of series, which the client library would take twenty times as long for. No label
+    value needs escaping: ports are numbers or ``other``, all the rest are words of ours.
     """
     census = record.census(now)
     if census is None:
         return ""
-    name = PREFIX + "sockets"
-    lines = [f"# HELP {name} TCP sockets by state, role of this host and port of the service.", f"# TYPE {name} gauge"]
-    for (role, port), counts in census.sockets.items():
-        start = f'{name}{{port="{port}",role="{role}",state="'
-        lines += [f'{start}{_LABELS[state]}"}} {number}' for state, number in counts.items()]
+    stuck = census.stuck
+    families = [_text("sockets", "state", {key: _by_label(counts) for key, counts in census.sockets.items()})]
+    if stuck.watched:
+        families += [_text(name, "state", _column(stuck, read)) for name, read in _OF_WATCHED.items()]
+    if stuck.verdicts_known:
+        families += [_text(name, label, _verdicts(stuck, state)) for name, (label, state) in _OF_VERDICTS.items()]
+    return "".join(families)
+
+
+_Rows = Mapping[tuple[Role, str], Mapping[str, float]]
+"""By role and port, and then by the value of the third label."""
+
+_BY_PORT = {
+    "sockets": "TCP sockets by state, role of this host and port of the service.",
+    "stuck_sockets": "Sockets in the state for longer than tcpstate_stuck_after_seconds that no timer is about to end.",
+    "oldest_socket_age_seconds": "Time since the oldest socket in the state came into it, 0 where there is none.",
+    "fin_wait2_sockets": "Sockets in FIN_WAIT2 by what can end them: tcp_fin_timeout, keepalive, or nothing.",
+    "close_wait_sockets": "Sockets in CLOSE_WAIT by what the process has yet to do: accept, read or close.",
+}
+
+
+def _stuck_sockets(stuck: Stuck, state: State, watched: Watched) -> float | None:
+    return watched.stuck if state in stuck.after else None
+
+
+def _oldest(_: Stuck, __: State, watched: Watched) -> float:
+    return round(watched.oldest, 3)
+
+
+_OF_WATCHED: Mapping[str, Callable[[Stuck, State, Watched], float | None]] = {
+    "stuck_sockets": _stuck_sockets,
+    "oldest_socket_age_seconds": _oldest,
+}
+_OF_VERDICTS = {
+    "fin_wait2_sockets": ("ends_by", State.FIN_WAIT2),
+    "close_wait_sockets": ("waits_for", State.CLOSE_WAIT),
+}
+
+
+def _column(stuck: Stuck, read: Callable[[Stuck, State, Watched], float | None]) -> _Rows:
+    """What *read* finds, without the states for which it finds None."""
+    return {
+        key: {state.label: value for state, one in by_state.items() if (value := read(stuck, state, one)) is not None}
+        for key, by_state in stuck.watched.items()
+    }
+
+
+def _verdicts(stuck: Stuck, state: State) -> _Rows:
+    return {
+        key: {verdict: by_state[state].verdicts.get(verdict, 0) for verdict in VERDICTS[state]}
+        for key, by_state in stuck.watched.items()
+    }
+
+
+def _by_label(counts: Mapping[State, int]) -> Mapping[str, float]:
+    return {_LABELS[state]: number for state, number in counts.items()}
+
+
+def _text(name: str, label: str, rows: _Rows) -> str:
+    full = PREFIX + name
+    lines = [f"# HELP {full} {_BY_PORT[name]}", f"# TYPE {full} gauge"]
+    for (role, port), values in rows.items():
+        start = f'{full}{{port="{port}",role="{role}",{label}="'
+        lines += [f'{start}{value}"}} {number}' for value, number in values.items()]
     return "\n".join([*lines, ""])
 
 
@@ -98,6 +160,19 @@ def _folded_ports(census: Census) -> Metric:
     for role, ports in census.folded_ports.items():
         folded.add_metric((role,), ports)
     return folded
+
+
+def _stuck(stuck: Stuck) -> Iterator[Metric]:
+    after = _gauge("stuck_after_seconds", "Time in a state after which a socket is stuck.", "state")
+    for state, seconds in stuck.after.items():
+        after.add_metric((state.label,), seconds)
+    yield after
+    if stuck.owners is not None:
+        owners = _gauge("stuck_sockets_by_owner", "Stuck sockets by who holds them.", *Holding._fields)
+        for holding, sockets in stuck.owners.items():
+            owners.add_metric([*holding[:2], holding.state.label, *holding[3:]], sockets)
+        yield owners
+    yield _one("tracked_sockets", "Sockets whose ages are remembered.", stuck.tracked)
 
 
 def _accept_queues(census: Census) -> Iterator[Metric]:

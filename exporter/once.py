@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from exporter import limits
+from exporter.census import Memory
 from exporter.config import Config
 from exporter.ports import PortBook
 from exporter.record import Taken
@@ -19,7 +20,7 @@ from exporter.sources.choice import FirstThatWorks, candidates
 def run(config: Config, form: str) -> None:
     """Sample once and print it in one of ``flags.ONCE``. Raises SampleError or SourceUnavailable."""
     source = FirstThatWorks(candidates(config.source))
-    taken = take(source, PortBook(config.ports), limits.read)
+    taken = take(source, Memory(PortBook(config.ports)), config, limits.read)
     sys.stdout.write(_FORMS[form](config, taken, source.name))
 
 
@@ -49,7 +50,7 @@ def _prometheus(config: Config, taken: Taken, source: str) -> str:
     )
     registry = CollectorRegistry()
     registry.register(metrics.SampleCollector(lambda: record, time.monotonic))
-    exposition = Exposition(lambda: metrics.sockets(record, time.monotonic()), registry, time.monotonic)
+    exposition = Exposition(lambda: metrics.by_port(record, time.monotonic()), registry, time.monotonic)
     return exposition.render(Variant(Format.TEXT_0_0_4, gzip=False)).decode()
 
 

@@ -23,6 +23,11 @@ class Pace:
     skipped: int = 0
     """Ticks that passed while a sample was still being taken, ever."""
 
+    @property
+    def allowance(self) -> float:
+        """Seconds of processor time that a sample may take without stretching the interval."""
+        return self.interval * self.max_cpu
+
     def after(self, now: float, cpu: float) -> "Pace":
         """The pace after a sample that ended at *now* and took *cpu* seconds of processor time."""
         interval = max(self.configured, cpu / self.max_cpu, self.interval * _RELAXES)

@@ -9,7 +9,7 @@ outside the ephemeral range, the busiest first; then to ports inside the range, 
 every port that a peer happened to dial from: a remote one has to be shared by some sockets to count as a service.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from exporter.roles import Roles
@@ -47,6 +47,12 @@ class Labels:
     def label(self, endpoint: Endpoint) -> str:
         """The value of the label ``port`` that *endpoint* is counted under."""
         return str(endpoint.port) if endpoint.port in self.ports[endpoint.role] else OTHER
+
+    def all(self) -> Iterator[tuple[Role, str]]:
+        """Every role and label that there is, ``other`` included."""
+        for role in ROLES:
+            yield from ((role, str(port)) for port in sorted(self.ports[role]))
+            yield role, OTHER
 
 
 class PortBook:

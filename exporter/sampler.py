@@ -1,6 +1,7 @@
 """Takes samples: one at a time, at the configured pace, whatever happens to a single one."""
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -8,19 +9,25 @@ from dataclasses import dataclass, replace
 from threading import Event
 
 from exporter import pace
-from exporter.census import Count
+from exporter.census import Count, Memory
 from exporter.config import Config
 from exporter.errors import SAMPLE_ERRORS, SampleError, SourceUnavailable
 from exporter.limits import Limits
+from exporter.owners import Owners
 from exporter.ports import PortBook
 from exporter.record import Record, Reload, Taken
 from exporter.sources.choice import FirstThatWorks, Make, candidates
 from exporter.sources.snapshot import Source
+from exporter.stuck import OwnerRules
+from exporter.suspects import Suspects
+from exporter.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
 UNAVAILABLE = "unavailable"
 UNEXPECTED = "unexpected"
+LEAST_FOR_OWNERS = 0.25
+"""Share of a sample's time that the search for owners gets also where the reading has taken all of it."""
 REASONS = (*(error.reason for error in SAMPLE_ERRORS), UNAVAILABLE, UNEXPECTED)
 """Why a sample can fail: the values of the label ``reason``."""
 
@@ -35,17 +42,30 @@ class Clocks:
     """Processor time of the sampling thread."""
 
 
-def take(
+def take(  # noqa: PLR0913 - all that a sample needs from outside
     source: Source,
-    book: PortBook,
+    memory: Memory,
+    config: Config,
     read_limits: Callable[[], Limits],
     clocks: Clocks = Clocks(),
+    *,
+    seconds: float = math.inf,
 ) -> Taken:
-    """Take one sample. Raises SampleError or SourceUnavailable."""
-    at, since = clocks.wall(), clocks.monotonic()
-    count = Count(book, read_limits(), since)
-    census = count.census(source.read(count.roles_for, count.watch))
-    return Taken(census, at, since, clocks.monotonic() - since)
+    """Take one sample, in about so many *seconds* of processor time. Raises SampleError or SourceUnavailable."""
+    at, since, begun = clocks.wall(), clocks.monotonic(), clocks.cpu()
+    count = Count(memory, config.stuck, read_limits(), since)
+    snapshot = source.read(count.roles_for, count.watch, silences=memory.tracker.is_behind(since))
+    left = max(seconds - (clocks.cpu() - begun), seconds * LEAST_FOR_OWNERS)
+    _find_owners(count.suspects, memory.owners, config.stuck.owners, left)
+    return Taken(count.census(snapshot), at, since, clocks.monotonic() - since)
+
+
+def _find_owners(suspects: Suspects, owners: Owners, rules: OwnerRules, seconds: float) -> None:
+    if rules.enabled:
+        owners.forget(suspects.is_alive, suspects.now)
+        owners.cgroups.look(suspects.cgroups(), suspects.now)
+    if rules.enabled and rules.processes:
+        owners.look(suspects.wanted, suspects.now, seconds)
 
 
 @dataclass(frozen=True)
@@ -74,7 +94,7 @@ class Sampler:
         self._read_limits, self._publish, self._clocks, self._sources = read_limits, publish, clocks, sources
         self._config = self._next_config = config
         self._source = FirstThatWorks(self._sources(config.source))
-        self._book = PortBook(config.ports)
+        self._memory = Memory(PortBook(config.ports))
         self._pace = pace.start(config.interval, config.max_cpu, clocks.monotonic())
         self._reload = Reload(succeeded=True, succeeded_at=clocks.wall())
         self._samples = 0
@@ -129,14 +149,17 @@ class Sampler:
         if config.source != self._config.source:
             self._source.close()
             self._source = FirstThatWorks(self._sources(config.source))
-        self._book.follow(config.ports)
+            self._memory = replace(self._memory, tracker=Tracker())
+        self._memory.book.follow(config.ports)
         self._pace = self._pace.follow(config.interval, config.max_cpu, self._clocks.monotonic())
         self._config = config
 
     def _attempt(self) -> Failure | None:
         """Take a sample; nothing that happens to it may end the loop."""
         try:
-            self._last = take(self._source, self._book, self._read_limits, self._clocks)
+            self._last = take(
+                self._source, self._memory, self._config, self._read_limits, self._clocks, seconds=self._pace.allowance
+            )
         except SampleError as error:
             return Failure(error.reason, str(error))
         except SourceUnavailable as error:

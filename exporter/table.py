@@ -1,11 +1,17 @@
-"""A census as a table of text: ports down, states across, totals below."""
+"""A census as text: a table with ports down, states across and totals below; what is wrong; and the stuck sockets."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from exporter.census import Census
+from exporter.durations import spoken
+from exporter.findings import findings, outlook, owner_name
 from exporter.ports import OTHER
-from exporter.tcp import State
+from exporter.tcp import Role, State
+
+LISTED = 20
+"""Stuck sockets that are shown one by one."""
 
 # Words are stacked so that all states fit beside each other in 80 columns.
 _HEADINGS: Mapping[State, tuple[str, str]] = {
@@ -27,7 +33,7 @@ _HEADINGS: Mapping[State, tuple[str, str]] = {
 class Row:
     """The sockets of one port."""
 
-    role: str
+    role: Role
     port: str
     counts: Mapping[State, int]
 
@@ -51,6 +57,36 @@ def present(census: Census) -> list[State]:
 
 
 def render(census: Census, *, color: bool = False) -> str:
+    """All of it, one below the other."""
+    return "\n".join([_ports(census, color=color), *_wrong(census), *_sockets(census)])
+
+
+def _wrong(census: Census) -> Iterator[str]:
+    for one in findings(census):
+        yield f"{one.text}\n"
+
+
+def _sockets(census: Census) -> Iterator[str]:
+    """The oldest stuck sockets, a line each."""
+    lines = [("state", "local", "remote", "age", "how it ends", "held by")]
+    lines += [
+        (
+            one.state.label,
+            one.ends.local,
+            one.ends.remote,
+            spoken(one.age),
+            outlook(one),
+            owner_name(one.owner),
+        )
+        for one in islice(census.stuck.sockets(), LISTED)
+    ]
+    if len(lines) > 1:
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+        yield "".join(f"{line.rstrip()}\n" for line in padded)
+
+
+def _ports(census: Census, *, color: bool) -> str:
     """The table, with a line below it that names the states that no socket is in."""
     states = present(census)
     lines = [list(line) for line in _lines(rows(census), states)]

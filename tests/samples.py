@@ -1,12 +1,16 @@
 """Censuses and records for the tests of what is made of them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from exporter.census import AcceptQueue, Census
 from exporter.limits import Limits
+from exporter.owners import Owner
 from exporter.record import Record, Reload, Taken
 from exporter.sampler import REASONS
-from exporter.tcp import Role, State
+from exporter.stuck import Holding, Stuck, StuckRules, Watched
+from exporter.suspects import Held, Suspect
+from exporter.tcp import WATCHED, Endpoint, Ends, Role, Socket, State
 
 LIMITS = Limits(
     values={
@@ -48,7 +52,48 @@ def census() -> Census:
         folded_ports={"server": 0, "client": 2},
         busiest_destination=17,
         limits=LIMITS,
+        stuck=stuck(),
     )
+
+
+def watched(**by_label: Watched) -> Mapping[State, Watched]:
+    return {state: by_label.get(state.label, Watched()) for state in WATCHED}
+
+
+def stuck() -> Stuck:
+    """Most of those in FIN_WAIT2 will stay."""
+    none = watched()
+    fin_wait2 = Watched(stuck=280, oldest=10800.5, verdicts={"fin_timeout": 6, "nothing": 283})
+    close_wait = Watched(oldest=3.0, verdicts={"close": 1})
+    return Stuck(
+        watched={
+            ("server", "443"): watched(fin_wait2=fin_wait2),
+            ("server", "8080"): none,
+            ("server", "other"): none,
+            ("client", "5432"): watched(close_wait=close_wait),
+            ("client", "other"): none,
+        },
+        after=StuckRules().after,
+        verdicts_known=True,
+        owners={
+            Holding("server", "443", State.FIN_WAIT2, "/system.slice/nginx.service", "nginx"): 270,
+            Holding("server", "443", State.FIN_WAIT2, "other", ""): 10,
+        },
+        listed=[(suspect(), Owner("/system.slice/nginx.service", "nginx", 4711))],
+        ends=lambda _: Ends("192.0.2.1:443", "198.51.100.7:50000"),
+        at=20000.0,
+        tracked=290,
+    )
+
+
+def suspect() -> Suspect:
+    one = Socket(State.FIN_WAIT2, 443, 50000, b"", cookie=1, inode=5)
+    return Suspect(one, Endpoint("server", 443), since=9199.5, verdict="nothing", held=Held(1, 0))
+
+
+def healthy() -> Census:
+    """The same host when all is well."""
+    return replace(census(), stuck=replace(stuck(), watched={}, owners={}, listed=()))
 
 
 def taken(since: float = 1000.0) -> Taken:

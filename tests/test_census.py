@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.census import AcceptQueue, Census, Count
+from exporter.census import AcceptQueue, Census, Count, Memory
 from exporter.limits import Limits
 from exporter.ports import PortBook, PortRules
 from exporter.sources.snapshot import take
-from exporter.tcp import Listener, Socket, State
+from exporter.stuck import StuckRules
+from exporter.tcp import Ends, Listener, Socket, State
 
 CONNECTED = [state for state in State if state is not State.LISTEN]
 
@@ -17,11 +18,19 @@ def socket(state: State, local: int, remote: int, peer: bytes = b"peer") -> Sock
     return Socket(state, local, remote, remote.to_bytes(2, "big") + peer, cookie=0)
 
 
+def counting(rules: PortRules) -> Count:
+    return Count(Memory(PortBook(rules)), StuckRules(), Limits(), now=0.0)
+
+
+def no_ends(_: Socket) -> Ends:
+    return Ends("", "")
+
+
 def census(
     sockets: Sequence[Socket] = (), listeners: Sequence[Listener] = (), rules: PortRules | None = None
 ) -> Census:
-    count = Count(PortBook(rules or PortRules()), Limits(), now=0.0)
-    return count.census(take(listeners, sockets, count.roles_for, count.watch))
+    count = counting(rules or PortRules())
+    return count.census(take(listeners, sockets, count.roles_for, count.watch, no_ends))
 
 
 @given(
@@ -95,10 +104,10 @@ def test_the_busiest_destination_is_counted_over_all_states() -> None:
 
 def test_a_reading_that_starts_over_forgets_what_it_had() -> None:
     """When a source fails half-way and another takes over, nothing is counted twice."""
-    count = Count(PortBook(PortRules()), Limits(), now=0.0)
+    count = counting(PortRules())
     count.roles_for([])
     count.watch([socket(State.CLOSE_WAIT, 80, 40000)])
 
-    found = count.census(take([], [socket(State.CLOSE_WAIT, 80, 40000)], count.roles_for, count.watch))
+    found = count.census(take([], [socket(State.CLOSE_WAIT, 80, 40000)], count.roles_for, count.watch, no_ends))
 
     assert found.total(State.CLOSE_WAIT) == 1

@@ -8,6 +8,8 @@ from exporter import config, durations
 from exporter.config import Config
 from exporter.errors import ConfigError, Fault
 from exporter.ports import PortRules
+from exporter.stuck import OwnerRules, StuckRules
+from exporter.tcp import State
 
 HERE = Path(__file__).parent
 EXAMPLE = HERE.parent / "config.example.yaml"
@@ -42,7 +44,7 @@ INVALID = {
     "max": ["ports.max: expected a number from 1 to 1000, found 0"],
     "more-named-than-places": ["ports.server: expected at most ports.max (100) ports, found 200"],
     "not-a-mapping": [
-        "expected a mapping with keys interval, source, max_cpu, ports, found [{'interval': '5s'}]",
+        f"expected a mapping with keys {', '.join(config._KEYS)}, found [{{'interval': '5s'}}]",
     ],
     "port-boolean": [f"ports.server[0]: {_PORT} True"],
     "port-range-backwards": [f"ports.server[0]: {_PORT} '9010-9000'"],
@@ -85,7 +87,7 @@ def test_the_example_shows_every_default() -> None:
     assert config.load(EXAMPLE) == Config()
 
 
-@pytest.mark.parametrize("key", [*config._KEYS, *config._PORT_KEYS])
+@pytest.mark.parametrize("key", [*config._KEYS, *config._PORT_KEYS, *config._STUCK_KEYS, *config._OWNER_KEYS])
 def test_the_example_mentions_every_key(key: str) -> None:
     assert f"{key}:" in EXAMPLE.read_text()
 
@@ -101,10 +103,15 @@ def test_everything_can_be_set() -> None:
         source: procfs
         max_cpu: 0.5%
         ports: {listening: false, server: [80, "90-92"], client: [443], max: 4}
+        stuck_after: {fin_wait2: 1h, syn_sent: null}
+        owners: {enabled: true, processes: false, max: 3}
     """
 
     ports = PortRules(listening=False, server=frozenset({80, 90, 91, 92}), client=frozenset({443}), max=4)
-    assert config.parse(text, "file") == Config(interval=90, source="procfs", max_cpu=0.005, ports=ports)
+    after = {**StuckRules().after, State.FIN_WAIT2: 3600}
+    del after[State.SYN_SENT]
+    stuck = StuckRules(after, OwnerRules(processes=False, max=3))
+    assert config.parse(text, "file") == Config(90, "procfs", 0.005, ports, stuck)
 
 
 def test_without_a_file_there_are_the_defaults() -> None:

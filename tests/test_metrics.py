@@ -13,6 +13,8 @@ from exporter import metrics
 from exporter.limits import Limits
 from exporter.metrics import Build, SampleCollector
 from exporter.record import Record
+from exporter.stuck import Holding
+from exporter.tcp import State
 from tests import samples
 
 GOLDEN = Path(__file__).parent / "golden/metrics.txt"
@@ -26,7 +28,7 @@ def registry(record: Record, now: float = 1001.0) -> CollectorRegistry:
 
 
 def text(record: Record, now: float = 1001.0) -> str:
-    return metrics.sockets(record, now) + generate_latest(registry(record, now)).decode()
+    return metrics.by_port(record, now) + generate_latest(registry(record, now)).decode()
 
 
 def values(families: Iterable[Metric]) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -51,7 +53,7 @@ def test_promtool_finds_nothing_to_say_about_the_exposition() -> None:
 def test_both_formats_say_the_same_when_parsed_back() -> None:
     made = registry(samples.record())
 
-    head = metrics.sockets(samples.record(), 1001.0)
+    head = metrics.by_port(samples.record(), 1001.0)
     simple = values(parse_text(head + generate_latest(made).decode()))
     openmetrics = values(parse_openmetrics(head + generate_openmetrics(made).decode()))  # type: ignore[no-untyped-call]
 
@@ -64,7 +66,7 @@ def test_an_old_census_is_left_out_and_the_exporter_is_down() -> None:
 
     assert made.get_sample_value("tcpstate_up") == 0
     assert made.get_sample_value("tcpstate_ephemeral_ports") is None
-    assert metrics.sockets(samples.record(), 1015.1) == ""
+    assert metrics.by_port(samples.record(), 1015.1) == ""
     assert made.get_sample_value("tcpstate_last_sample_timestamp_seconds") == 1_700_000_000
 
 
@@ -79,8 +81,8 @@ def test_without_any_good_sample_only_the_exporter_speaks_of_itself() -> None:
     record = replace(samples.record(), last=None)
     names = {family.name for family in registry(record).collect()}
 
-    assert metrics.sockets(record, 1001.0) == ""
-    assert "tcpstate_ephemeral_ports" not in names
+    assert metrics.by_port(record, 1001.0) == ""
+    assert not names & {"tcpstate_ephemeral_ports", "tcpstate_stuck_sockets_by_owner", "tcpstate_tracked_sockets"}
     assert {"tcpstate_up", "tcpstate_sample_failures", "tcpstate_build"} <= names
 
 
@@ -96,3 +98,41 @@ def test_what_the_kernel_does_not_have_is_left_out() -> None:
         "tcpstate_accept_queue_sockets",
         "tcpstate_accept_queue_limit",
     }
+
+
+def stuck(**changed: object) -> Record:
+    """A record that differs from the sample's in what is known of stuck sockets."""
+    taken = samples.taken()
+    different = replace(taken.census.stuck, **changed)  # type: ignore[arg-type]
+    return samples.record(last=replace(taken, census=replace(taken.census, stuck=different)))
+
+
+def test_a_source_that_does_not_tell_how_sockets_end_has_no_such_family() -> None:
+    found = text(stuck(verdicts_known=False))
+
+    assert "tcpstate_fin_wait2_sockets" not in found
+    assert "tcpstate_close_wait_sockets" not in found
+    assert 'tcpstate_stuck_sockets{port="443",role="server",state="fin_wait2"} 280\n' in found
+
+
+def test_a_state_without_a_threshold_has_no_stuck_sockets_but_an_age() -> None:
+    found = text(stuck(after={State.CLOSE_WAIT: 60.0}))
+
+    assert 'tcpstate_stuck_sockets{port="443",role="server",state="close_wait"} 0\n' in found
+    assert 'tcpstate_stuck_sockets{port="443",role="server",state="fin_wait2"}' not in found
+    assert 'tcpstate_oldest_socket_age_seconds{port="443",role="server",state="fin_wait2"} 10800.5\n' in found
+    assert found.count("tcpstate_stuck_after_seconds{") == 1
+
+
+def test_owners_that_are_not_told_are_no_family() -> None:
+    assert "tcpstate_stuck_sockets_by_owner" not in text(stuck(owners=None))
+
+
+def test_hostile_names_are_escaped_in_labels() -> None:
+    hostile = 'a"\n\\} 1\nevil 2'
+    found = text(stuck(owners={Holding("server", "443", State.FIN_WAIT2, hostile, hostile): 3}))
+
+    [family] = [one for one in parse_text(found) if one.name == "tcpstate_stuck_sockets_by_owner"]
+    assert [(one.labels["cgroup"], one.labels["process"], one.value) for one in family.samples] == [
+        (hostile, hostile, 3)
+    ]

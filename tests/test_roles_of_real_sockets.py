@@ -7,9 +7,10 @@ from contextlib import ExitStack
 import pytest
 
 from exporter import limits
-from exporter.census import Census, Count
+from exporter.census import Census, Count, Memory
 from exporter.ports import KEPT_SECONDS, PortBook, PortRules
 from exporter.sources.sock_diag import SockDiag
+from exporter.stuck import StuckRules
 from exporter.tcp import State
 from tests.lab.netns import Namespace
 
@@ -45,7 +46,7 @@ class World:
     def census(self, now: float = 0.0) -> Census:
         with self._host.entered():
             source = SockDiag()
-            count = Count(self._book, limits.read(), now)
+            count = Count(Memory(self._book), StuckRules(), limits.read(), now)
             found = count.census(source.read(count.roles_for, count.watch))
             source.close()
         return found

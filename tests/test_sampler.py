@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from itertools import chain, repeat
 from threading import Thread
 
 import pytest
@@ -13,7 +14,7 @@ from exporter.record import Record
 from exporter.sampler import REASONS, Clocks, Sampler
 from exporter.sources.choice import Make
 from exporter.sources.snapshot import RolesFor, Snapshot, Watch, take
-from exporter.tcp import Listener, State
+from exporter.tcp import Ends, Listener, State
 
 LISTENERS = [Listener(8080, 0, 128)]
 
@@ -24,13 +25,15 @@ class Script:
     def __init__(self, name: str, acts: Sequence[Exception | None] = ()) -> None:
         self.name = name
         self._acts = list(acts)
+        self.silences: list[bool] = []
         self.closed = False
 
-    def read(self, roles_for: RolesFor, watch: Watch) -> Snapshot:
+    def read(self, roles_for: RolesFor, watch: Watch, *, silences: bool = False) -> Snapshot:
+        self.silences.append(silences)
         act = self._acts.pop(0) if self._acts else None
         if act is not None:
             raise act
-        return take(LISTENERS, [], roles_for, watch)
+        return take(LISTENERS, [], roles_for, watch, lambda _: Ends("", ""))
 
     def close(self) -> None:
         self.closed = True
@@ -134,7 +137,7 @@ def test_a_source_that_fails_is_not_given_up() -> None:
 
 def test_the_record_says_how_far_the_interval_is_stretched() -> None:
     stage = Stage(Script("sock_diag"), config=Config(interval=1.0, max_cpu=0.1))
-    costs = iter([0.0, 0.5, 0.5])
+    costs = chain([0.0], repeat(0.5))
     stage.sampler._clocks = Clocks(monotonic=lambda: stage.time.now, wall=lambda: 0.0, cpu=lambda: next(costs))
 
     assert stage.sample().interval == 5.0

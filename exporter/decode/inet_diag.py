@@ -16,15 +16,16 @@ kind of socket have the same length:
 
 import struct
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import compress, repeat
 from typing import NamedTuple, TypeVar
 
 from exporter import masks
+from exporter.decode.addresses import with_port
 from exporter.decode.netlink import Run
 from exporter.errors import Malformed
-from exporter.tcp import Listener, Socket, State
+from exporter.tcp import Ends, Listener, Socket, State
 
 TCPDIAG_GETSOCK = 18
 SOCK_DIAG_BY_FAMILY = 20
@@ -35,24 +36,38 @@ _AT_STATE = 17
 _AT_LOCAL_PORT = 20
 _AT_DESTINATION = slice(22, 56)
 
-# state, the two bytes of the local port, destination (remote port and both addresses), cookie
-_FIELDS = struct.Struct("=17xB2xBB34s4xQ")
+# family, state, timer, the two bytes of the local port, destination (remote port and both addresses), cookie, receive
+# queue, send queue, inode
+_FIELDS = struct.Struct("=16xBBBxBB34s4xQ4xII4xI")
 _PORTS = struct.Struct(">20xHH")
-_QUEUES = struct.Struct("=72xII")
+_LISTENER = struct.Struct("=72xII4xI")
+
+_AF_INET6 = 10
+
+# struct nlattr: nla_len (with this header), nla_type; attributes are padded to a multiple of 4 bytes. What is read of
+# struct tcp_info (linux/tcp.h) is tcpi_last_ack_recv, in milliseconds.
+_ATTRIBUTE = struct.Struct("=HH")
+_INFO = 2
+_CGROUP_ID = 21
+_VALUES = {_INFO: struct.Struct("=HH56xI"), _CGROUP_ID: struct.Struct("=HHQ")}
 
 _STATES = {int(state): state for state in State}
 
 Value = TypeVar("Value")
 
 
-def legacy_request(states: int) -> bytes:
+INFO = 1 << (_INFO - 1)
+"""Asks for struct tcp_info with each socket (idiag_ext)."""
+
+
+def legacy_request(states: int, extensions: int = 0) -> bytes:
     """Struct inet_diag_req for TCPDIAG_GETSOCK: IPv4 and IPv6 sockets in the *states* of the bit set, in one walk."""
-    return struct.pack("=4x48xII", states, 0)
+    return struct.pack("=3xB48xII", extensions, states, 0)
 
 
-def request(family: int, states: int) -> bytes:
+def request(family: int, states: int, extensions: int = 0) -> bytes:
     """Struct inet_diag_req_v2 for SOCK_DIAG_BY_FAMILY: sockets of one address *family*."""
-    return struct.pack("=BBxxI48x", family, IPPROTO_TCP, states)
+    return struct.pack("=BBBxI48x", family, IPPROTO_TCP, extensions, states)
 
 
 class Rows(NamedTuple):
@@ -89,20 +104,44 @@ class Rows(NamedTuple):
 
     def sockets(self) -> list[Socket]:
         """All of them, one by one. A state that the kernel has and we do not know must not be lost: Malformed."""
-        fields = map(_FIELDS.unpack_from, repeat(self.data), self._places())
+        places = list(self._places())
+        silences = (
+            None if milliseconds is None else milliseconds / 1000 for milliseconds in self._values(_INFO, places)
+        )
+        cgroups = (cgroup or 0 for cgroup in self._values(_CGROUP_ID, places))
+        fields = map(_FIELDS.unpack_from, repeat(self.data), places)
         try:
-            return [
-                Socket(_STATES[state], high << 8 | low, destination[0] << 8 | destination[1], destination, cookie)
-                for state, high, low, destination, cookie in fields
-            ]
+            return [_socket(*row) for row in zip(fields, silences, cgroups, strict=True)]
         except KeyError as unknown:
             raise Malformed(f"inet_diag: socket state {unknown.args[0]}, expected 1 to 11") from None
 
     def listeners(self) -> Iterator[Listener]:
         """Read as listening sockets, whose queue fields mean the accept queue and its limit."""
-        for at in self._places():
+        places = list(self._places())
+        for at, cgroup in zip(places, self._values(_CGROUP_ID, places), strict=True):
             local, _ = _PORTS.unpack_from(self.data, at)
-            yield Listener(local, *_QUEUES.unpack_from(self.data, at))
+            queued, backlog, inode = _LISTENER.unpack_from(self.data, at)
+            yield Listener(local, queued, backlog, inode, cgroup or 0)
+
+    def _values(self, kind: int, places: Sequence[int]) -> Iterator[int | None]:
+        """Of the attribute of each message, None where it has none. Messages alike have it in the same place."""
+        form = _VALUES[kind]
+        usual = _find(self.data, places[0], self._end(places[0]), kind) if places else None
+        if usual is None:
+            return (self._value(kind, at) for at in places)
+        found = map(form.unpack_from, repeat(self.data), [at + usual for at in places])
+        return (
+            value if (of, length >= form.size) == (kind, True) else self._value(kind, at)
+            for at, (length, of, value) in zip(places, found, strict=True)
+        )
+
+    def _value(self, kind: int, at: int) -> int | None:
+        behind = _find(self.data, at, self._end(at), kind)
+        return None if behind is None else int(_VALUES[kind].unpack_from(self.data, at + behind)[2])
+
+    def _end(self, at: int) -> int:
+        """Of the message that begins at *at*."""
+        return at + self.length - self.start
 
     @property
     def _state_column(self) -> bytes:
@@ -113,6 +152,44 @@ class Rows(NamedTuple):
 
     def _of_present(self, column: Iterable[Value]) -> Iterable[Value]:
         return column if self.present is None else compress(column, self.present)
+
+
+def _socket(
+    fields: tuple[int, int, int, int, int, bytes, int, int, int, int], silence: float | None, cgroup: int
+) -> Socket:
+    family, state, timer, high, low, destination, cookie, received, sent, inode = fields
+    return Socket(
+        _STATES[state],
+        high << 8 | low,
+        destination[0] << 8 | destination[1],
+        destination,
+        cookie,
+        family == _AF_INET6,
+        timer,
+        received,
+        sent,
+        inode,
+        cgroup,
+        silence,
+    )
+
+
+def ends(one: Socket) -> Ends:
+    """Both ends of a socket from here, as text."""
+    length = 16 if one.is_ipv6 else 4
+    local, remote = one.destination[2 : 2 + length], one.destination[18 : 18 + length]
+    return Ends(with_port(local, one.local_port), with_port(remote, one.remote_port))
+
+
+def _find(data: bytes, at: int, end: int, kind: int) -> int | None:
+    """Where, from the beginning of the message from *at* to *end*, the attribute stands, if it is there and whole."""
+    place = at + _MESSAGE_LENGTH
+    while place + _ATTRIBUTE.size <= end:
+        length, of = _ATTRIBUTE.unpack_from(data, place)
+        if of == kind:
+            return place - at if _VALUES[kind].size <= min(length, end - place) else None
+        place += max(_ATTRIBUTE.size, length + 3 & ~3)
+    return None
 
 
 def rows(run: Run) -> Rows:

@@ -7,8 +7,11 @@ Addresses are words in the host's byte order, ports are hexadecimal numbers. Lin
 have fewer columns than the others; the first ten are the same.
 """
 
+import sys
+
+from exporter.decode.addresses import with_port
 from exporter.errors import Malformed, Truncated
-from exporter.tcp import Listener, Socket, State
+from exporter.tcp import BULK, Ends, Listener, Socket, State
 
 HEADER_WORD = b"local_address"
 _COLUMNS = 10
@@ -32,22 +35,54 @@ def state(line: bytes) -> State:
 
 
 def socket(line: bytes) -> Socket:
-    """A socket; there is no cookie. Raises Malformed."""
+    """A socket; there is no cookie. One in a bulk state is no more than its ports and addresses. Raises Malformed."""
     columns = _columns(line)
     local_address, local_port = _address(columns[1], line)
     remote_address, remote_port = _address(columns[2], line)
     destination = remote_port.to_bytes(2, "big") + local_address + remote_address
-    return Socket(_state(columns, line), local_port, remote_port, destination, cookie=0)
+    found = Socket(_state(columns, line), local_port, remote_port, destination, cookie=0)
+    return found if found.state in BULK else _with_details(found, columns, line)
+
+
+def _with_details(found: Socket, columns: list[bytes], line: bytes) -> Socket:
+    sent, received = _hexadecimal(columns[4], line)
+    timer, _ = _hexadecimal(columns[5], line)
+    inode = _inode(columns, line)
+    return found._replace(timer=timer, receive_queue=received, send_queue=sent, inode=inode)
+
+
+def ends(one: Socket) -> Ends:
+    """Both ends of a socket from here, as text."""
+    addresses = one.destination[2:]
+    local, remote = addresses[: len(addresses) // 2], addresses[len(addresses) // 2 :]
+    return Ends(with_port(_network_order(local), one.local_port), with_port(_network_order(remote), one.remote_port))
+
+
+def _network_order(address: bytes) -> bytes:
+    words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
+    return b"".join(word.to_bytes(4, sys.byteorder) for word in words)
 
 
 def listener(line: bytes) -> Listener:
     """A listening socket: the queue is its accept queue, whose limit is not shown. Raises Malformed."""
     columns = _columns(line)
+    _, queued = _hexadecimal(columns[4], line)
+    return Listener(_address(columns[1], line)[1], queued, backlog=None, inode=_inode(columns, line))
+
+
+def _inode(columns: list[bytes], line: bytes) -> int:
     try:
-        queued = int(columns[4].split(b":")[1], 16)
-    except (IndexError, ValueError):
-        raise _malformed(line, "tx_queue:rx_queue in the fifth column") from None
-    return Listener(_address(columns[1], line)[1], queued, backlog=None)
+        return int(columns[9])
+    except ValueError:
+        raise _malformed(line, "an inode in the tenth column") from None
+
+
+def _hexadecimal(column: bytes, line: bytes) -> tuple[int, int]:
+    try:
+        left, right = column.split(b":")
+        return int(left, 16), int(right, 16)
+    except ValueError:
+        raise _malformed(line, "tx_queue:rx_queue and tr:tm->when in hexadecimal in columns five and six") from None
 
 
 def _columns(line: bytes) -> list[bytes]:

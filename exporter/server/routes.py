@@ -6,18 +6,24 @@ import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
+from urllib.parse import parse_qs
 
 from tornado.http1connection import HTTP1Connection
 from tornado.iostream import IOStream
 from tornado.web import Application, HTTPError, RequestHandler
 
+from exporter import stuck_query
 from exporter.errors import ConfigError
 from exporter.formats import Variant
 from exporter.server.authorization import Authorization, NotChecked
 from exporter.server.connections import Connections
 from exporter.server.negotiation import choose
+from exporter.stuck_query import Query
+
+Value = TypeVar("Value")
 
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
@@ -25,6 +31,13 @@ _PAGE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+
+STUCK_PATH = "/api/v1/stuck"
+
+
+class NoSampleError(Exception):
+    """There is nothing to tell, because no sample is fresh."""
 
 
 class Exposition(Protocol):
@@ -52,7 +65,9 @@ class Site:
 
     exposition: Exposition
     page: Callable[[], str]
-    """The status page as HTML; must not block."""
+    """The status page as HTML; called in a thread."""
+    stuck: Callable[[Query], str]
+    """The stuck sockets as JSON; called in a thread. Raises NoSampleError."""
     healthy: Callable[[], bool]
     ready: Callable[[], bool]
     reload: Callable[[], None] | None
@@ -83,6 +98,7 @@ def application(site: Site, connections: Connections) -> Application:
         "/-/ready": _Ready,
         "/-/reload": _Reload,
         "/": _Page,
+        STUCK_PATH: _Stuck,
         site.telemetry_path: _Metrics,
     }
     # Tornado logs what clients do wrong; who scans ports would write the log.
@@ -134,6 +150,10 @@ class _Handler(RequestHandler):
     def compute_etag(self) -> None:
         """None: nothing here is worth a conditional request."""
 
+    async def in_thread(self, do: Callable[[], Value]) -> Value:
+        """What *do* gives, which may take some milliseconds."""
+        return await asyncio.get_running_loop().run_in_executor(self.service.threads, do)
+
     def answer(self, body: bytes) -> None:
         """Send *body*, headers first: in one step Tornado would copy the body, which all scrapers share."""
         self.set_header("Content-Length", len(body))
@@ -184,14 +204,14 @@ class _Metrics(_Handler):
         variant = choose(headers.get("Accept", ""), headers.get("Accept-Encoding", ""))
         body = exposition.ready(variant)
         if body is None:
-            loop = asyncio.get_running_loop()
-            body = await loop.run_in_executor(self.service.threads, exposition.render, variant)
+            body = await self.in_thread(partial(exposition.render, variant))
         return variant, body
 
 
 class _Page(_Handler):
-    def get(self) -> None:
-        body = self.service.site.page().encode()
+    async def get(self) -> None:
+        page = await self.in_thread(self.service.site.page)
+        body = page.encode(errors="replace")
         self.set_header("Content-Type", "text/html; charset=utf-8")
         for name, value in _PAGE_HEADERS.items():
             self.set_header(name, value)
@@ -199,6 +219,27 @@ class _Page(_Handler):
         self.answer(body)
 
     head = get
+
+
+class _Stuck(_Handler):
+    async def get(self) -> None:
+        try:
+            query = stuck_query.parse(self._parameters())
+            found = await self.in_thread(partial(self.service.site.stuck, query))
+        except stuck_query.BadQueryError as error:
+            self.set_status(HTTPStatus.BAD_REQUEST)
+            self.answer(f"{error}\n".encode())
+        except NoSampleError:
+            raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE) from None
+        else:
+            self.set_header("Content-Type", "application/json")
+            self.answer(found.encode())
+
+    head = get
+
+    def _parameters(self) -> dict[str, list[str]]:
+        """Also those without a value, which Tornado leaves out."""
+        return parse_qs(self.request.query, keep_blank_values=True, errors="replace")
 
 
 class _Healthy(_Handler):
@@ -228,7 +269,7 @@ class _Reload(_Handler):
             self.answer(b"Lifecycle API is not enabled.\n")
             return
         try:
-            await asyncio.get_running_loop().run_in_executor(self.service.threads, self.service.site.reload)
+            await self.in_thread(self.service.site.reload)
         except ConfigError as error:
             self.set_status(HTTPStatus.INTERNAL_SERVER_ERROR)
             self.answer(f"failed to reload the configuration:\n{error}\n".encode())

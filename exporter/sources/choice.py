@@ -34,15 +34,15 @@ class FirstThatWorks:
         """The name of the source in use."""
         return self._source.name
 
-    def read(self, roles_for: RolesFor, watch: Watch) -> Snapshot:
+    def read(self, roles_for: RolesFor, watch: Watch, *, silences: bool = False) -> Snapshot:
         """Read all sockets; see ``Source.read``. SourceUnavailable means that none is left."""
         try:
-            return self._source.read(roles_for, watch)
+            return self._source.read(roles_for, watch, silences=silences)
         except SourceUnavailable as unavailable:
             if not self._rest:
                 raise
             self._next(unavailable)
-            return self.read(roles_for, watch)
+            return self.read(roles_for, watch, silences=silences)
 
     def _next(self, unavailable: SourceUnavailable) -> None:
         blocked, self._source = self._source, self._rest.pop(0)()

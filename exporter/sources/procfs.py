@@ -23,11 +23,11 @@ class Procfs:
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self._tables = (proc / "self/net/tcp", proc / "self/net/tcp6")
 
-    def read(self, roles_for: RolesFor, watch: Watch) -> Snapshot:
+    def read(self, roles_for: RolesFor, watch: Watch, *, silences: bool = False) -> Snapshot:  # noqa: ARG002 - not told
         """Read all sockets; see ``Source.read``."""
         if not self._tables[0].exists():
             raise SourceUnavailable(f"no {self._tables[0]}")
-        return take(self._listeners(), self._sockets(), roles_for, watch)
+        return take(self._listeners(), self._sockets(), roles_for, watch, proc_net_tcp.ends)
 
     def _listeners(self) -> Sequence[Listener]:
         return [proc_net_tcp.listener(line) for table in self._tables for line in _listening(_lines(table))]

@@ -1,15 +1,16 @@
 """Sockets through psutil, for macOS, the BSDs and Windows.
 
-psutil walks the descriptors of all processes to name a holder for each socket, which nobody asked it to; on Linux this
-is by far the most expensive source. There are no cookies and no accept queues.
+psutil walks the descriptors of all processes to name a holder for each socket, be it stuck or not; on Linux this is by
+far the most expensive source. There are no cookies, no timers and no queues.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from exporter.errors import Malformed, ReadFailed, SourceUnavailable
 from exporter.sources.snapshot import RolesFor, Snapshot, Watch, take
-from exporter.tcp import Listener, Socket, State
+from exporter.tcp import Ends, Listener, Socket, State
 
 Connection = Any
 """A psutil named tuple with ``laddr``, ``raddr`` and ``status``."""
@@ -42,12 +43,12 @@ class Psutil:
     def __init__(self, net_connections: Callable[[], Sequence[Connection]] = net_connections) -> None:
         self._net_connections = net_connections
 
-    def read(self, roles_for: RolesFor, watch: Watch) -> Snapshot:
+    def read(self, roles_for: RolesFor, watch: Watch, *, silences: bool = False) -> Snapshot:  # noqa: ARG002 - not told
         """Read all sockets; see ``Source.read``."""
         connections = [(_state(one), one) for one in self._net_connections()]
         listeners = [Listener(one.laddr.port, None, None) for state, one in connections if state is State.LISTEN]
         sockets = (_socket(state, one) for state, one in connections if state is not State.LISTEN)
-        return take(listeners, sockets, roles_for, watch)
+        return replace(take(listeners, sockets, roles_for, watch, _ends), tells_timers=False)
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -56,8 +57,14 @@ class Psutil:
 def _socket(state: State, connection: Connection) -> Socket:
     local, remote = connection.laddr, connection.raddr
     remote_port = remote.port if remote else 0
-    ends = f"{local.ip} {remote.ip if remote else ''}".encode()
-    return Socket(state, local.port, remote_port, remote_port.to_bytes(2, "big") + ends, cookie=0)
+    addresses = f"{local.ip} {remote.ip if remote else ''}".encode()
+    destination = remote_port.to_bytes(2, "big") + addresses
+    return Socket(state, local.port, remote_port, destination, cookie=0, pid=connection.pid or 0)
+
+
+def _ends(one: Socket) -> Ends:
+    local, remote = (f"[{ip}]" if ":" in ip else ip for ip in one.destination[2:].decode().split(" "))
+    return Ends(f"{local}:{one.local_port}", f"{remote}:{one.remote_port}")
 
 
 def _state(connection: Connection) -> State:

@@ -6,13 +6,16 @@ from typing import Protocol
 
 from exporter.roles import Roles
 from exporter.tally import Tally
-from exporter.tcp import BULK, Listener, Socket, State
+from exporter.tcp import BULK, Ends, Listener, Socket, State
 
 RolesFor = Callable[[Sequence[Listener]], Roles]
 """The roles that follow from the listening sockets: a source reads those first and asks."""
 
 Watch = Callable[[Iterable[Socket]], None]
 """Takes the sockets that are looked at one by one, some at a time, so that they need not all be held."""
+
+ReadEnds = Callable[[Socket], Ends]
+"""Reads both ends of a watched socket, whose addresses are in the source's own form."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,9 @@ class Snapshot:
     listeners: Sequence[Listener]
     bulk: Mapping[State, Tally]
     """The sockets in each of ``tcp.BULK``."""
+    ends: ReadEnds
+    tells_timers: bool = True
+    """Whether its sockets have timers, queues and inodes, so that it can be told how they end."""
 
 
 class Source(Protocol):
@@ -31,8 +37,8 @@ class Source(Protocol):
     def name(self) -> str:
         """As in the configuration."""
 
-    def read(self, roles_for: RolesFor, watch: Watch) -> Snapshot:
-        """Read all sockets once.
+    def read(self, roles_for: RolesFor, watch: Watch, *, silences: bool = False) -> Snapshot:
+        """Read all sockets once; with *silences*, if the source can, also since when those in SILENT are silent.
 
         Raises:
             SourceUnavailable: this source does not work here at all.
@@ -42,12 +48,14 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-def take(listeners: Sequence[Listener], sockets: Iterable[Socket], roles_for: RolesFor, watch: Watch) -> Snapshot:
+def take(
+    listeners: Sequence[Listener], sockets: Iterable[Socket], roles_for: RolesFor, watch: Watch, ends: ReadEnds
+) -> Snapshot:
     """A snapshot from a source that gives all *sockets* but the listening ones one by one."""
     roles = roles_for(listeners)
     bulk = {state: Tally(roles) for state in BULK}
     watch(_watched(sockets, bulk))
-    return Snapshot(listeners, bulk)
+    return Snapshot(listeners, bulk, ends)
 
 
 def _watched(sockets: Iterable[Socket], bulk: Mapping[State, Tally]) -> Iterator[Socket]:

@@ -12,13 +12,14 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from exporter.decode import inet_diag, netlink
 from exporter.decode.inet_diag import Rows
 from exporter.errors import Interrupted, KernelRefused, Malformed, ReadFailed, SourceUnavailable, TimedOut, Truncated
 from exporter.sources.snapshot import RolesFor, Snapshot, Watch
 from exporter.tally import Tally
-from exporter.tcp import BULK, Listener, Socket, State
+from exporter.tcp import BULK, SILENT, Listener, Socket, State
 
 NETLINK_SOCK_DIAG = 4
 TIMEOUT_SECONDS = 10
@@ -35,7 +36,18 @@ _TIME_WAIT = 1 << State.TIME_WAIT
 # Bits 1 to 11 but for LISTEN. Bit 13 would add sockets that are bound and nothing else, which no other tool counts.
 _CONNECTED = 0xFFE & ~_LISTEN
 
+_SILENT = sum(1 << state for state in SILENT)
+
 _UNSUPPORTED = {errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.EPERM, errno.EACCES}
+
+
+class Walk(NamedTuple):
+    """One walk through the kernel's table."""
+
+    states: int
+    """The bit set of states whose sockets are wanted."""
+    extensions: int = 0
+    """The bit set of attributes that are wanted besides those that always come."""
 
 
 def connect() -> socket.socket:
@@ -65,15 +77,16 @@ class SockDiag:
         self._time_waits_apart = False
         self._buffer = memoryview(bytearray(BATCH))
 
-    def read(self, roles_for: RolesFor, watch: Watch) -> Snapshot:
+    def read(self, roles_for: RolesFor, watch: Watch, *, silences: bool = False) -> Snapshot:
         """Read all sockets; see ``Source.read``. An interrupted dump is tried once more."""
+        walks = self._walks(silences=silences)
         try:
-            return self._read_or_close(roles_for, watch)
+            return self._read_or_close(roles_for, watch, walks)
         except Interrupted:
-            return self._read_or_close(roles_for, watch)
+            return self._read_or_close(roles_for, watch, walks)
         except KernelRefused as refusal:
             self._fall_back(refusal)
-            return self.read(roles_for, watch)
+            return self.read(roles_for, watch, silences=silences)
 
     def _fall_back(self, refusal: KernelRefused) -> None:
         """Ask for each family from now on, if it was the legacy request that the kernel does not know."""
@@ -83,39 +96,42 @@ class SockDiag:
             raise SourceUnavailable(f"no dump of TCP sockets: {refusal}") from refusal
         self._families = (socket.AF_INET, socket.AF_INET6)
 
-    def _read_or_close(self, roles_for: RolesFor, watch: Watch) -> Snapshot:
+    def _read_or_close(self, roles_for: RolesFor, watch: Watch, walks: Sequence[Walk]) -> Snapshot:
         """What is left of an unfinished dump would be taken for the answer to the next request."""
         try:
-            return self._read(roles_for, watch)
+            return self._read(roles_for, watch, walks)
         except Exception:
             self.close()
             raise
 
-    def _read(self, roles_for: RolesFor, watch: Watch) -> Snapshot:
+    def _read(self, roles_for: RolesFor, watch: Watch, walks: Sequence[Walk]) -> Snapshot:
         listeners = self._listeners()
         roles = roles_for(listeners)
         bulk = {state: Tally(roles) for state in BULK}
         seen: set[int] = set()
-        for states in self._walks():
-            for rows in self._dump(states):
+        for walk in walks:
+            for rows in self._dump(walk):
                 watch(_new(_count(rows, bulk), seen))
         time_waits = bulk[State.TIME_WAIT].sockets()
         self._time_waits_apart = time_waits > 1000 + bulk[State.ESTABLISHED].sockets() // 8
-        return Snapshot(listeners, bulk)
+        return Snapshot(listeners, bulk, inet_diag.ends)
 
-    def _walks(self) -> tuple[int, ...]:
-        """The states to ask for together."""
-        return (_CONNECTED & ~_TIME_WAIT, _TIME_WAIT) if self._time_waits_apart else (_CONNECTED,)
+    def _walks(self, *, silences: bool) -> Sequence[Walk]:
+        """What to ask for together."""
+        asked = (Walk(_SILENT, inet_diag.INFO),) if silences else ()
+        rest = _CONNECTED & ~_SILENT if silences else _CONNECTED
+        if self._time_waits_apart:
+            return (*asked, Walk(rest & ~_TIME_WAIT), Walk(_TIME_WAIT))
+        return (*asked, Walk(rest))
 
     def _listeners(self) -> Sequence[Listener]:
-        return [listener for rows in self._dump(_LISTEN) for listener in rows.listeners()]
+        return [listener for rows in self._dump(Walk(_LISTEN)) for listener in rows.listeners()]
 
-    def _dump(self, states: int) -> Iterator[Rows]:
-        """The sockets whose state is in the bit set *states*."""
+    def _dump(self, walk: Walk) -> Iterator[Rows]:
         if not self._families:
-            yield from self._ask(inet_diag.TCPDIAG_GETSOCK, inet_diag.legacy_request(states))
+            yield from self._ask(inet_diag.TCPDIAG_GETSOCK, inet_diag.legacy_request(*walk))
         for family in self._families:
-            yield from self._ask(inet_diag.SOCK_DIAG_BY_FAMILY, inet_diag.request(family, states))
+            yield from self._ask(inet_diag.SOCK_DIAG_BY_FAMILY, inet_diag.request(family, *walk))
 
     def _ask(self, message_type: int, body: bytes) -> Iterator[Rows]:
         sequence = int.from_bytes(os.urandom(4), "little")

@@ -7,7 +7,7 @@ from exporter.decode.inet_diag import Rows
 from exporter.decode.netlink import Run
 from exporter.errors import Malformed, SampleError
 from exporter.roles import wire
-from exporter.tcp import Listener, Socket, State
+from exporter.tcp import Listener, Socket, State, Timer
 from tests.decode.messages import MINI, SEQUENCE, about, message, stream
 
 # As a little-endian host sends it.
@@ -41,8 +41,21 @@ def test_the_fields_stand_where_the_kernel_puts_them() -> None:
 
     addresses = b"\x0a\x63\0\x02" + bytes(12) + b"\x0a\x63\0\x01" + bytes(12)
     destination = b"\xc0\x00" + addresses
-    assert found.sockets() == [Socket(State.FIN_WAIT2, 8080, 49152, destination, 0x0100_0000_0000_002A)]
-    assert list(found.listeners()) == [Listener(8080, 5, 7)]
+    assert found.sockets() == [
+        Socket(
+            State.FIN_WAIT2,
+            8080,
+            49152,
+            destination,
+            cookie=0x0100_0000_0000_002A,
+            timer=Timer.TIME_WAIT,
+            receive_queue=5,
+            send_queue=7,
+            inode=0,
+        )
+    ]
+    assert inet_diag.ends(found.sockets()[0]) == ("10.99.0.2:8080", "10.99.0.1:49152")
+    assert list(found.listeners()) == [Listener(8080, 5, 7, inode=0)]
     assert list(found.destinations(b"\1")) == [destination]
     assert list(found.port_pairs(b"\1")) == [(8080, 49152)]
 

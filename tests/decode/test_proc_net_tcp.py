@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from exporter.decode import proc_net_tcp
 from exporter.errors import Malformed, SampleError, Truncated
-from exporter.tcp import Listener, Socket, State
+from exporter.tcp import Listener, Socket, State, Timer
 
 HEADING = b"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
 LISTEN = (
@@ -22,7 +22,7 @@ V6 = (
 
 def test_a_listening_socket_has_its_accept_queue_and_no_backlog() -> None:
     assert proc_net_tcp.state(LISTEN) is State.LISTEN
-    assert proc_net_tcp.listener(LISTEN) == Listener(8080, queued=3, backlog=None)
+    assert proc_net_tcp.listener(LISTEN) == Listener(8080, queued=3, backlog=None, inode=4711)
 
 
 def test_a_time_wait_line_has_fewer_columns_and_is_read_all_the_same() -> None:
@@ -35,6 +35,17 @@ def test_an_ipv6_line_is_read_like_any_other() -> None:
     found = proc_net_tcp.socket(V6)
 
     assert (found.state, found.local_port, found.remote_port) == (State.CLOSE_WAIT, 80, 54321)
+
+
+def test_a_watched_socket_has_its_timer_its_queues_and_its_inode() -> None:
+    found = proc_net_tcp.socket(V6.replace(b"00000000:00000001 00:", b"00000002:00000001 02:"))
+
+    assert (found.timer, found.send_queue, found.receive_queue, found.inode) == (Timer.KEEPALIVE, 2, 1, 99)
+
+
+def test_both_ends_are_written_as_ss_writes_them() -> None:
+    assert proc_net_tcp.ends(proc_net_tcp.socket(TIME_WAIT)) == ("10.99.99.2:8080", "10.99.99.1:49152")
+    assert proc_net_tcp.ends(proc_net_tcp.socket(V6)) == ("[::ffff:10.99.99.2]:80", "[::ffff:10.99.99.1]:54321")
 
 
 def test_lines_come_without_the_heading_and_the_rest_is_kept() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from tests.lab.netns import Namespace
 from tests.lab.witness import wait_for
@@ -71,11 +72,14 @@ class Process:
 
     def value(self, name: str, **labels: str) -> float:
         """The one sample of that name with these labels, or the sum of several."""
-        text = self.ask().body
-        samples = [one for family in text_string_to_metric_families(text) for one in family.samples]
-        found = [one.value for one in samples if one.name == name and labels.items() <= one.labels.items()]
-        assert found, f"no {name}{labels} in {text}"
+        found = [one.value for one in self.samples(name) if labels.items() <= one.labels.items()]
+        assert found, f"no {name}{labels}"
         return sum(found)
+
+    def samples(self, name: str) -> list[Sample]:
+        """The samples of that name."""
+        families = text_string_to_metric_families(self.ask().body)
+        return [one for family in families for one in family.samples if one.name == name]
 
     def by_state(self) -> Counter[str]:
         counts: Counter[str] = Counter()

@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,7 +38,14 @@ class Bytes:
 
 
 def site(exposition: Bytes, **changed: object) -> Site:
-    plain = Site(exposition, page=lambda: "<p>page</p>", healthy=lambda: True, ready=lambda: True, reload=None)
+    plain = Site(
+        exposition,
+        page=lambda: "<p>page</p>",
+        stuck=lambda query: json.dumps(vars(query)),
+        healthy=lambda: True,
+        ready=lambda: True,
+        reload=None,
+    )
     return replace(plain, **changed)  # type: ignore[arg-type]
 
 

@@ -1,3 +1,4 @@
+import json
 import socket
 import threading
 
@@ -6,6 +7,8 @@ import pytest
 
 from exporter.errors import ConfigError, Fault
 from exporter.formats import Format, Variant
+from exporter.server.routes import NoSampleError
+from exporter.stuck_query import Query
 from tests.lab.witness import wait_for
 from tests.server.serving import Bytes, serving, site
 
@@ -221,3 +224,36 @@ def test_what_is_no_request_does_no_harm(garbage: bytes) -> None:
         server.raw(garbage)
 
         assert server.get()[0] == 200
+
+
+def test_stuck_sockets_are_asked_for_by_parameters() -> None:
+    with serving(site(Bytes())) as server:
+        status, headers, body = server.get("/api/v1/stuck?state=close_wait&port=8080&limit=3")
+
+    assert (status, json.loads(body)) == (200, {"state": "close_wait", "port": 8080, "limit": 3})
+    assert headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("limit=many", b"limit: expected a number from 1 to 1000, found 'many'\n"),
+        ("limit=", b"limit: expected a number from 1 to 1000, found ''\n"),
+        ("limit=1&limit=2", b"limit: expected once, found 2 times\n"),
+        ("lmit=1", b"unknown parameter 'lmit', expected state, port, limit\n"),
+        ("port=%ff", "port: expected a number from 1 to 65535, found '\ufffd'\n".encode()),
+    ],
+)
+def test_a_bad_question_about_stuck_sockets_is_answered_with_what_was_expected(query: str, message: bytes) -> None:
+    with serving(site(Bytes())) as server:
+        status, _, body = server.get(f"/api/v1/stuck?{query}")
+
+    assert (status, body) == (400, message)
+
+
+def test_without_a_fresh_sample_nothing_is_said_about_stuck_sockets() -> None:
+    def refuse(_: Query) -> str:
+        raise NoSampleError
+
+    with serving(site(Bytes(), stuck=refuse)) as server:
+        assert server.get("/api/v1/stuck")[0] == 503

@@ -6,12 +6,13 @@ from collections.abc import Callable
 import pytest
 
 from exporter import limits
-from exporter.census import Census, Count
+from exporter.census import Census, Count, Memory
 from exporter.ports import PortBook, PortRules
 from exporter.sources.procfs import Procfs
 from exporter.sources.psutil_source import Psutil
 from exporter.sources.snapshot import Source
 from exporter.sources.sock_diag import SockDiag
+from exporter.stuck import StuckRules
 from exporter.tcp import State
 from tests.lab.netns import Namespace, Pair
 from tests.lab.recipes import EVERY, PORT, Family, Recipe
@@ -26,7 +27,8 @@ def census(make: Callable[[], Source], place: Namespace) -> Census:
     """What a source counts in *place*, with all ports named that the recipes use."""
     with place.entered():
         source = make()
-        count = Count(PortBook(PortRules(server=frozenset({PORT}))), limits.read(), now=0.0)
+        memory = Memory(PortBook(PortRules(server=frozenset({PORT}))))
+        count = Count(memory, StuckRules(), limits.read(), now=0.0)
         found = count.census(source.read(count.roles_for, count.watch))
         source.close()
     return found

@@ -28,7 +28,7 @@ def test_both_files_are_read(tmp_path: Path) -> None:
 
     found = source.read(reader.roles_for, reader.watch)
 
-    assert found.listeners == [Listener(8080, 3, None)]
+    assert found.listeners == [Listener(8080, 3, None, inode=4711)]
     assert found.bulk[State.TIME_WAIT].endpoints() == {("server", 8080): 1}
     assert [one.state for one in reader.watched] == [State.CLOSE_WAIT]
 

@@ -9,9 +9,9 @@ from exporter.tcp import Listener, State
 from tests.sources.test_sock_diag import Reader
 
 
-def connection(status: str, local: int, remote: int | None = None) -> Connection:
+def connection(status: str, local: int, remote: int | None = None, pid: int | None = None) -> Connection:
     end = SimpleNamespace(ip="192.0.2.1", port=remote) if remote else ()
-    return SimpleNamespace(status=status, laddr=SimpleNamespace(ip="127.0.0.1", port=local), raddr=end)
+    return SimpleNamespace(status=status, laddr=SimpleNamespace(ip="127.0.0.1", port=local), raddr=end, pid=pid)
 
 
 def source(*connections: Connection) -> Psutil:
@@ -25,7 +25,7 @@ def test_connections_are_counted_by_state_and_role() -> None:
         connection("LISTEN", 80),
         connection("ESTABLISHED", 80, 40000),
         connection("TIME_WAIT", 40001, 443),
-        connection("FIN_WAIT2", 40002, 443),
+        connection("FIN_WAIT2", 40002, 443, pid=7),
     )
 
     found = many.read(reader.roles_for, reader.watch)
@@ -33,7 +33,9 @@ def test_connections_are_counted_by_state_and_role() -> None:
     assert found.listeners == [Listener(80, None, None)]
     assert found.bulk[State.ESTABLISHED].endpoints() == {("server", 80): 1}
     assert found.bulk[State.TIME_WAIT].endpoints() == {("client", 443): 1}
-    assert [one.state for one in reader.watched] == [State.FIN_WAIT2]
+    assert [(one.state, one.pid, one.inode) for one in reader.watched] == [(State.FIN_WAIT2, 7, None)]
+    assert [found.ends(one) for one in reader.watched] == [("127.0.0.1:40002", "192.0.2.1:443")]
+    assert not found.tells_timers
 
 
 def test_a_connection_in_no_tcp_state_is_malformed() -> None:

@@ -1,0 +1,55 @@
+"""The paths of cgroups by number, which is the inode of their directory in the cgroup v2 hierarchy.
+
+A socket remembers the number of the cgroup that it was made in, also when the cgroup is gone. So a path that was found
+once is kept for as long as some socket asks for it.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOTS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
+"""Where version 2 is mounted: alone, or beside version 1 (the hybrid layout of systemd)."""
+MOST = 50_000
+"""Directories that one walk looks at."""
+_SHARE = 0.005
+"""Of one core, that walks may take."""
+
+
+class Cgroups:
+    """The paths of the directories below *root*, or of none where cgroup v2 is not mounted."""
+
+    def __init__(self, root: Path | None = None, cpu: Callable[[], float] = time.thread_time) -> None:
+        self._root = root or next((one for one in ROOTS if (one / "cgroup.controllers").exists()), None)
+        self._cpu = cpu
+        self._paths: dict[int, str] = {}
+        self._next = 0.0
+
+    def path(self, number: int) -> str:
+        """The path below the root of the hierarchy, ``/`` for the root itself, empty if it is not known."""
+        return self._paths.get(number, "")
+
+    def look(self, numbers: frozenset[int], now: float) -> None:
+        """Find the paths of these cgroups, unless the last walk was a short time ago; forget others that are gone."""
+        if self._root is None or now < self._next or numbers <= self._paths.keys():
+            return
+        begun = self._cpu()
+        kept = {number: self._paths.get(number, "") for number in numbers}
+        self._paths = kept | dict(_walk(self._root))
+        self._next = now + (self._cpu() - begun) / _SHARE
+
+
+def _walk(root: Path) -> Iterator[tuple[int, str]]:
+    """Number and path of the directories below *root*; those that vanish meanwhile are left out."""
+    left = [""]
+    for _ in range(MOST):
+        if not left:
+            return
+        path = left.pop()
+        try:
+            yield Path(f"{root}{path}").stat().st_ino, os.fsencode(path).decode(errors="replace") or "/"
+            with os.scandir(f"{root}{path}") as entries:
+                left += [f"{path}/{entry.name}" for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError:
+            continue

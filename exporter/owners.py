@@ -1,0 +1,125 @@
+"""Who holds the sockets that are stuck: asked of the kernel little by little, and remembered.
+
+A holder is remembered by the identity of the socket, so that an orphan keeps the name of the process that left it.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from exporter.cgroups import Cgroups
+from exporter.descriptors import NOBODY, Holder, Search
+from exporter.tcp import Identity
+
+log = logging.getLogger(__name__)
+
+SEARCH_SECONDS = 15.0
+"""Between the beginnings of two searches, of which each may go through the descriptors of the whole host."""
+FORGET_SECONDS = 60.0
+"""How long the holder of a socket that is gone may be remembered, and nobody be looked for in vain."""
+
+
+class Wanted(NamedTuple):
+    """Where to look for a socket's holder."""
+
+    inode: int
+    """0 if no descriptor has it."""
+    pid: int
+    """0 if the source does not know."""
+
+
+class Owner(NamedTuple):
+    """Whom to ask about a socket."""
+
+    cgroup: str
+    """A path such as ``/system.slice/nginx.service``; empty if it is not known."""
+    process: str
+    """Empty where the exporter may not look."""
+    pid: int = 0
+
+
+class Owners:
+    """Remembers holders; with *processes* off only cgroups are told."""
+
+    def __init__(
+        self,
+        proc: Path = Path("/proc"),
+        cgroups: Cgroups | None = None,
+        cpu: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self._proc, self._cpu = proc, cpu
+        self.cgroups = cgroups or Cgroups(cpu=cpu)
+        self.holders: dict[Identity, Holder] = {}
+        self._search: Search | None = None
+        self._looked_for: Mapping[Identity, Wanted] = {}
+        self._next_search = self._next_forgetting = 0.0
+        self._warned = False
+
+    def owner(self, cgroup: int, held_by: Holder) -> Owner:
+        """Of a socket: its own *cgroup* where that says anything, else that of the process."""
+        path = self.cgroups.path(cgroup)
+        return Owner(path if len(path) > 1 else held_by.cgroup or path, held_by.process, held_by.pid)
+
+    def look(self, wanted: Mapping[Identity, Wanted], now: float, seconds: float) -> None:
+        """Look for those *wanted* for about so many seconds of processor time, and go on at the next call."""
+        by_pid = {identity: one.pid for identity, one in wanted.items() if one.pid}
+        self.holders |= {identity: _named(pid) for identity, pid in by_pid.items()}
+        by_inode = {identity: one for identity, one in wanted.items() if one.inode and not one.pid}
+        if self._search is None and by_inode and now >= self._next_search:
+            self._begin(by_inode, now)
+        self._go_on(seconds)
+
+    def _begin(self, wanted: Mapping[Identity, Wanted], now: float) -> None:
+        known = Counter(one.pid for one in self.holders.values() if one.pid)
+        first = [pid for pid, _ in known.most_common()]
+        self._search = Search(self._proc, (one.inode for one in wanted.values()), first)
+        self._looked_for, self._next_search = wanted, now + SEARCH_SECONDS
+
+    def _go_on(self, seconds: float) -> None:
+        deadline = self._cpu() + seconds
+        going = True
+        while self._search and going and self._cpu() < deadline:
+            going = self._search.step()
+        if self._search:
+            self._learn(self._search, over=not going)
+
+    def _learn(self, search: Search, *, over: bool) -> None:
+        for identity, one in self._looked_for.items():
+            if one.inode in search.found:
+                self.holders[identity] = search.found[one.inode]
+            elif over:
+                self.holders[identity] = NOBODY
+        if over:
+            self._search = None
+            self._warn(search)
+
+    def _warn(self, search: Search) -> None:
+        in_vain = sum(one.inode not in search.found for one in self._looked_for.values())
+        if search.refused and in_vain and not self._warned:
+            self._warned = True
+            log.warning(
+                "the processes of %d stuck sockets are left empty: looking into those of other users"
+                " takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
+                in_vain,
+            )
+
+    def forget(self, is_alive: Callable[[Identity], bool], now: float) -> None:
+        """Forget from time to time the holders of sockets that are no longer alive, and who was sought in vain."""
+        if now < self._next_forgetting:
+            return
+        self._next_forgetting = now + FORGET_SECONDS
+        for identity in [key for key, one in self.holders.items() if one is NOBODY or not is_alive(key)]:
+            del self.holders[identity]
+
+
+def _named(pid: int) -> Holder:
+    """The process by that number, on any system."""
+    import psutil  # noqa: PLC0415 - only a source that uses it knows a pid
+
+    try:
+        return Holder(pid, psutil.Process(pid).name(), "")
+    except psutil.Error:
+        return NOBODY

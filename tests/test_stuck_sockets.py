@@ -1,0 +1,212 @@
+"""The exporter as a process, beside processes that leak."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.lab import recipes
+from tests.lab.cgroups import Cgroup, cgroup
+from tests.lab.daemon import PORT, WITHOUT_CAPABILITIES, WITHOUT_NETLINK, Process, exporter
+from tests.lab.leaks import leak
+from tests.lab.netns import Namespace, Pair
+from tests.lab.recipes import Recipe
+from tests.lab.witness import wait_for
+
+pytestmark = pytest.mark.kernel
+
+AFTER = 2
+"""Seconds after which a socket is stuck, in these tests."""
+CONFIG = f"""
+interval: 200ms
+max_cpu: 100%
+stuck_after: {{fin_wait2: {AFTER}s, close_wait: {AFTER}s, last_ack: {AFTER}s, fin_wait1: {AFTER}s}}
+"""
+LEAKED = 500
+CHURN_SECONDS = 25
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> str:
+    """The flag for a configuration with low thresholds."""
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    return f"--config.file={tmp_path / 'config.yaml'}"
+
+
+@pytest.fixture
+def web() -> Iterator[Cgroup]:
+    with cgroup(f"web-{os.getpid()}.service") as made:
+        yield made
+
+
+@pytest.fixture
+def worker() -> Iterator[Cgroup]:
+    with cgroup(f"worker-{os.getpid()}.service") as made:
+        yield made
+
+
+def stuck(running: Process, **labels: str) -> float:
+    return running.value("tcpstate_stuck_sockets", **labels)
+
+
+def owners(running: Process) -> dict[tuple[str, str, str], float]:
+    """Stuck sockets by state, cgroup and process."""
+    return {
+        (one.labels["state"], one.labels["cgroup"], one.labels["process"]): one.value
+        for one in running.samples("tcpstate_stuck_sockets_by_owner")
+    }
+
+
+def stuck_list(running: Process, query: str = "") -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(running.ask(f"/api/v1/stuck{query}").body)["sockets"]
+    return found
+
+
+def test_what_is_stuck_is_counted_exactly_beside_churn(host: Namespace, tmp_path: Path, quick: str) -> None:
+    """Every second a thousand connections pass through the states that others are stuck in."""
+    with (
+        leak(host, "server", "serve", 7000),
+        leak(host, "client", "dial", 7000, LEAKED),
+        leak(host, "churn", "churn", 7100, 1000),
+        exporter(host, tmp_path / "log", quick) as running,
+    ):
+        wait_for(lambda: stuck(running, state="fin_wait2") >= LEAKED, "all that leaked are stuck", seconds=30)
+        time.sleep(AFTER)
+        passing, deadline = 0.0, time.monotonic() + CHURN_SECONDS
+        while time.monotonic() < deadline:
+            counts = {state: stuck(running, state=state) for state in ("fin_wait2", "close_wait", "last_ack")}
+            assert counts == {"fin_wait2": LEAKED, "close_wait": LEAKED, "last_ack": 0}
+            passing = max(passing, running.value("tcpstate_sockets", port="7100", state="close_wait"))
+            time.sleep(0.25)
+
+        assert passing > 20
+        assert running.value("tcpstate_sockets", port="7100", state="time_wait") > 5000
+        assert running.value("tcpstate_fin_wait2_sockets", port="7000", ends_by="nothing") == LEAKED
+        assert running.value("tcpstate_close_wait_sockets", port="7000", waits_for="close") == LEAKED
+        assert running.value("tcpstate_tracked_sockets") >= 2 * LEAKED
+
+
+def test_nothing_is_stuck_any_more_once_the_leak_is_closed(host: Namespace, tmp_path: Path, quick: str) -> None:
+    with (
+        leak(host, "server", "serve", 7000) as server,
+        leak(host, "client", "dial", 7000, 20),
+        exporter(host, tmp_path / "log", quick) as running,
+    ):
+        wait_for(lambda: stuck(running, state="fin_wait2") == 20, "the leak is stuck", seconds=20)
+        server.end()
+        wait_for(lambda: stuck(running) == 0, "nothing is stuck", seconds=20)
+
+        assert stuck_list(running) == []
+        assert owners(running) == {}
+
+
+@pytest.mark.parametrize(
+    "recipe", [recipes.fin_wait2_held, recipes.close_wait_unaccepted], ids=lambda one: one.__name__
+)
+def test_a_restart_forgets_no_age(recipe: Recipe, pair: Pair, tmp_path: Path, quick: str) -> None:
+    """Each exporter answers after its first sample, in which everything is new to it."""
+    with recipe(pair, "6", 4) as made:
+        time.sleep(AFTER)
+        for _ in range(2):
+            with exporter(made.place, tmp_path / "log", quick) as running:
+                assert stuck(running, state=made.state.label) == 4
+                assert running.value("tcpstate_oldest_socket_age_seconds", state=made.state.label) >= AFTER
+
+
+def test_owners_are_named_by_cgroup_and_process(
+    host: Namespace, tmp_path: Path, quick: str, web: Cgroup, worker: Cgroup
+) -> None:
+    with (
+        leak(host, "nginx", "serve", 7000, within=web.within()),
+        leak(host, "fetcher", "dial", 7000, 12, within=worker.within()),
+        exporter(host, tmp_path / "log", quick) as running,
+    ):
+        expected = {("close_wait", web.path, "nginx"): 12.0, ("fin_wait2", worker.path, "fetcher"): 12.0}
+        wait_for(lambda: owners(running) == expected, "both owners are named", seconds=20)
+
+        [one] = stuck_list(running, "?state=close_wait&limit=1")
+        assert (one["cgroup"], one["process"], one["waits_for"]) == (web.path, "nginx", "close")
+        assert one["local"] == "127.0.0.1:7000"
+
+
+def test_without_privileges_the_cgroup_is_named_and_the_log_says_once_why_the_process_is_not(
+    host: Namespace, tmp_path: Path, quick: str, web: Cgroup, worker: Cgroup
+) -> None:
+    with (
+        leak(host, "nginx", "serve", 7000, within=web.within()),
+        leak(host, "fetcher", "dial", 7000, 12, within=worker.within()),
+        exporter(host, tmp_path / "log", quick, within=WITHOUT_CAPABILITIES) as running,
+    ):
+        expected = {("close_wait", web.path, ""): 12.0, ("fin_wait2", worker.path, ""): 12.0}
+        wait_for(lambda: owners(running) == expected, "both cgroups are named", seconds=20)
+        time.sleep(1)
+
+    assert (tmp_path / "log").read_text().count("CAP_SYS_PTRACE") == 1
+
+
+def test_unaccepted_sockets_belong_to_who_listens(pair: Pair, tmp_path: Path, quick: str) -> None:
+    with recipes.close_wait_unaccepted(pair, "4", 5), exporter(pair.b, tmp_path / "log", quick) as running:
+        wait_for(lambda: stuck(running, state="close_wait") == 5, "they are stuck", seconds=20)
+        wait_for(lambda: {key[2] for key in owners(running)} == {Path("/proc/self/comm").read_text().strip()}, "named")
+
+        assert running.value("tcpstate_close_wait_sockets", waits_for="accept") == 5
+
+
+def test_an_orphan_keeps_the_name_of_who_left_it(host: Namespace, tmp_path: Path, quick: str) -> None:
+    with (
+        leak(host, "nginx", "serve", 7000) as server,
+        leak(host, "client", "dial", 7000, 6),
+        exporter(host, tmp_path / "log", quick) as running,
+    ):
+        wait_for(lambda: ("close_wait", "nginx") in {(key[0], key[2]) for key in owners(running)}, "named", seconds=20)
+        host.drop_input("tcp sport 7000")
+        server.end()
+        wait_for(lambda: stuck(running, state="last_ack") == 6, "its sockets hang in LAST_ACK", seconds=20)
+
+        assert {key[2] for key in owners(running) if key[0] == "last_ack"} == {"nginx"}
+
+
+def test_procfs_tells_how_sockets_end_and_who_holds_them(pair: Pair, tmp_path: Path, quick: str) -> None:
+    with (
+        recipes.fin_wait2_held(pair, "mapped", 3),
+        exporter(pair.a, tmp_path / "log", quick, within=WITHOUT_NETLINK) as running,
+    ):
+        wait_for(lambda: stuck(running, state="fin_wait2") == 3, "they are stuck", seconds=20)
+
+        assert running.value("tcpstate_fin_wait2_sockets", ends_by="nothing") == 3
+        wait_for(lambda: sum(owners(running).values()) == 3, "they have an owner")
+
+
+def test_a_browser_shows_hostile_names_as_text(host: Namespace, tmp_path: Path, quick: str) -> None:
+    hostile = f"<img src=x onerror=document.title='owned'>-{os.getpid()}"
+    with (
+        cgroup(hostile) as evil,
+        leak(host, "<b>&\"'</b>", "serve", 7000, within=evil.within()),
+        leak(host, "client", "dial", 7000, 3),
+        exporter(host, tmp_path / "log", quick) as running,
+    ):
+        wait_for(lambda: any(key[1] == f"/{hostile}" for key in owners(running)), "the hostile owner shows", seconds=20)
+        page = browsed(host, tmp_path, "/")
+
+        assert "<title>! " in page
+        assert "<img" not in page
+        assert "&lt;img src=x onerror=" in page
+        assert "&lt;b&gt;&amp;" in page
+        found = browsed(host, tmp_path, "/api/v1/stuck")
+        assert "<img" not in found
+        assert [one["cgroup"] for one in stuck_list(running, "?port=7000&state=close_wait")] == [f"/{hostile}"] * 3
+
+
+def browsed(host: Namespace, folder: Path, path: str) -> str:
+    """The document that a browser made of it, written out again."""
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'browser'}"]
+    url = f"http://127.0.0.1:{PORT}{quote(path, safe='/?=&')}"
+    done = subprocess.run(
+        host.command(*command, "--dump-dom", url), capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout

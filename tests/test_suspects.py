@@ -1,0 +1,124 @@
+from collections.abc import Iterable, Mapping
+
+import pytest
+
+from exporter import suspects
+from exporter.descriptors import NOBODY, Holder
+from exporter.owners import Wanted
+from exporter.suspects import Suspects
+from exporter.tcp import Endpoint, Identity, Listener, Socket, State, Timer
+from exporter.tracker import Tracker
+
+WEB = Endpoint("server", 8080)
+NGINX = Holder(7, "nginx", "/system.slice/nginx.service")
+HELD = Socket(State.FIN_WAIT2, 8080, 40000, b"peer", cookie=1, inode=11, cgroup=5)
+ORPHAN = HELD._replace(cookie=2, inode=0, timer=Timer.TIME_WAIT)
+UNACCEPTED = HELD._replace(cookie=3, inode=0, state=State.CLOSE_WAIT, receive_queue=1)
+LISTENER = Listener(8080, 1, 128, inode=99, cgroup=6)
+
+
+def reading(
+    sockets: Iterable[Socket],
+    now: float = 100.0,
+    holders: Mapping[Identity, Holder] | None = None,
+    listeners: Iterable[Listener] = (),
+) -> Suspects:
+    """What is made of *sockets* that have been there since 0; a minute is long."""
+    tracker = Tracker()
+    after = {State.FIN_WAIT2: 60.0, State.CLOSE_WAIT: 60.0}
+    for time in (0.0, now):
+        found = Suspects(after, tracker, {} if holders is None else holders, listeners, time)
+        for one in sockets:
+            found.add(one, WEB)
+        tracker.end()
+    return found
+
+
+def test_stuck_is_who_has_been_there_for_the_threshold() -> None:
+    assert reading([HELD], now=59.9).groups[WEB, State.FIN_WAIT2].stuck == 0
+    assert reading([HELD], now=60.0).groups[WEB, State.FIN_WAIT2].stuck == 1
+
+
+def test_what_the_kernel_removes_is_never_stuck_but_has_an_age() -> None:
+    group = reading([ORPHAN]).groups[WEB, State.FIN_WAIT2]
+
+    assert (group.stuck, group.oldest, group.verdicts) == (0, 0.0, {"fin_timeout": 1})
+
+
+def test_a_state_without_a_threshold_has_nothing_stuck() -> None:
+    assert reading([HELD._replace(state=State.LAST_ACK)]).groups[WEB, State.LAST_ACK].stuck == 0
+
+
+def test_a_holder_that_is_not_known_is_wanted() -> None:
+    found = reading([HELD])
+
+    assert found.wanted == {1: Wanted(inode=11, pid=0)}
+    assert found.by_holder() == {((WEB, State.FIN_WAIT2), 5, NOBODY): 1}
+
+
+def test_a_holder_that_is_found_meanwhile_counts_in_the_same_sample() -> None:
+    holders: dict[Identity, Holder] = {}
+    found = reading([HELD], holders=holders)
+    holders[1] = NGINX
+
+    assert found.by_holder() == {((WEB, State.FIN_WAIT2), 5, NGINX): 1}
+
+
+def test_an_orphan_keeps_the_holder_it_had_and_is_not_searched_for() -> None:
+    left = HELD._replace(inode=0, state=State.CLOSE_WAIT)
+
+    assert reading([left], holders={1: NGINX}).by_holder() == {((WEB, State.CLOSE_WAIT), 5, NGINX): 1}
+    assert reading([left]).wanted == {}
+
+
+def test_who_has_not_accepted_has_the_socket() -> None:
+    found = reading([UNACCEPTED], listeners=[LISTENER])
+
+    assert found.wanted == {LISTENER.identity: Wanted(inode=99, pid=0)}
+    assert found.by_holder() == {((WEB, State.CLOSE_WAIT), 6, NOBODY): 1}
+    assert found.is_alive(LISTENER.identity)
+
+
+def test_a_source_that_knows_the_process_is_believed() -> None:
+    assert reading([HELD._replace(inode=None, pid=4)]).wanted == {1: Wanted(inode=0, pid=4)}
+
+
+def test_the_oldest_are_listed_first() -> None:
+    tracker = Tracker()
+    for time in (0.0, 10.0, 100.0):
+        found = Suspects({State.FIN_WAIT2: 1.0}, tracker, {}, (), time)
+        for one in [HELD._replace(cookie=2), HELD] if time else [HELD]:
+            found.add(one, WEB)
+        tracker.end()
+
+    assert [(one.socket.cookie, one.since) for one in found.listed()] == [(1, 0.0), (2, 10.0)]
+
+
+def test_a_list_of_any_number_of_ports_is_bounded_and_fair(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suspects, "LISTED", 10)
+    tracker = Tracker()
+    for time in (0.0, 100.0):
+        found = Suspects({State.FIN_WAIT2: 60.0}, tracker, {}, (), time)
+        for cookie in range(1, 101):
+            found.add(HELD._replace(cookie=cookie), Endpoint("client", 443 if cookie <= 90 else cookie))
+        tracker.end()
+
+    listed = found.listed()
+    assert 10 <= len(listed) <= 20
+    assert len({one.endpoint for one in listed}) == 11
+    assert found.groups[Endpoint("client", 443), State.FIN_WAIT2].stuck == 90
+
+
+def test_one_port_has_so_many_places_in_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suspects, "LISTED_EACH", 3)
+
+    assert len(reading([HELD._replace(cookie=cookie) for cookie in range(1, 9)]).listed()) == 3
+
+
+def test_who_finds_no_place_among_the_wanted_is_counted_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suspects, "UNKNOWN", 3)
+
+    found = reading([HELD._replace(cookie=cookie) for cookie in range(1, 9)])
+
+    assert len(found.wanted) == 3
+    assert found.by_holder() == {((WEB, State.FIN_WAIT2), 5, NOBODY): 8}
