@@ -11,7 +11,7 @@ from exporter.ports import OTHER, Labels, PortBook
 from exporter.roles import Roles
 from exporter.sources.snapshot import Snapshot
 from exporter.stuck import Stuck, StuckRules
-from exporter.suspects import Suspects
+from exporter.suspects import UNKNOWN, Suspects
 from exporter.tally import Tally
 from exporter.tcp import ROLES, WATCHED, Endpoint, Listener, Role, Socket, State
 from exporter.tracker import Tracker
@@ -71,15 +71,18 @@ class Count:
         memory = self._memory
         self._roles = memory.book.roles(listeners, self._limits.ephemeral, self._now)
         self._tallies = {state: Tally(self._roles) for state in _TALLIED}
-        self.suspects = Suspects(self._rules.after, memory.tracker, memory.owners.holders, listeners, self._now)
+        unknown = UNKNOWN if self._rules.owners.processes else 0
+        self.suspects = Suspects(
+            self._rules.after, memory.tracker, memory.owners.holders, listeners, self._now, unknown=unknown
+        )
         return self._roles
 
     def watch(self, sockets: Iterable[Socket]) -> None:
         """Count *sockets* that are in none of the bulk states."""
         for one in sockets:
-            self._tallies[one.state].add_one(one.local_port, one.remote_port, one.destination)
-            if one.state is not State.CLOSE:
-                self.suspects.add(one, self._roles.endpoint(one.local_port, one.remote_port))
+            ports = one.local_port, one.remote_port
+            if one.state is State.CLOSE or self.suspects.add(one, self._roles.endpoint(*ports)):
+                self._tallies[one.state].add_one(*ports, one.destination)
 
     def census(self, snapshot: Snapshot) -> Census:
         """The census of the finished reading."""

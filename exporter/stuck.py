@@ -117,6 +117,7 @@ class Stuck:
 
 def tell(suspects: Suspects, owners: Owners, labels: Labels, rules: StuckRules, snapshot: Snapshot) -> Stuck:
     """Put together what the finished reading gave."""
+    suspects.learn()
     return Stuck(
         watched=_watched(suspects.groups, labels, suspects.now),
         after=rules.after,
@@ -130,7 +131,7 @@ def tell(suspects: Suspects, owners: Owners, labels: Labels, rules: StuckRules, 
 
 
 def _owner(one: Suspect, owners: Owners) -> Owner:
-    return owners.owner(one.held.cgroup, owners.holders.get(one.held.identity, NOBODY))
+    return owners.owner(one.cgroup, owners.holders.get(one.responsible, NOBODY))
 
 
 def _watched(
@@ -148,9 +149,10 @@ def _watched(
 
 def _by_owner(suspects: Suspects, owners: Owners, labels: Labels, most: int) -> Mapping[Holding, int]:
     found: Counter[Holding] = Counter()
-    for ((endpoint, state), cgroup, holder), sockets in suspects.by_holder().items():
-        owner = owners.owner(cgroup, holder)
-        found[Holding(endpoint.role, labels.label(endpoint), state, owner.cgroup, owner.process)] += sockets
+    for (endpoint, state), group in suspects.groups.items():
+        for (cgroup, holder), sockets in group.held.items():
+            owner = owners.owner(cgroup, holder)
+            found[Holding(endpoint.role, labels.label(endpoint), state, owner.cgroup, owner.process)] += sockets
     told: Counter[Holding] = Counter()
     for rank, (holding, sockets) in enumerate(sorted(found.items(), key=lambda item: (-item[1], item[0]))):
         told[holding if rank < most else holding._replace(cgroup=OTHER, process="")] += sockets

@@ -6,10 +6,10 @@ about to remove it.
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from operator import itemgetter
+from math import inf
 from typing import NamedTuple
 
 from exporter.descriptors import NOBODY, Holder
@@ -18,11 +18,11 @@ from exporter.tcp import Endpoint, Identity, Listener, Socket, State
 from exporter.tracker import Tracker
 from exporter.verdict import FIN_TIMEOUT, verdict
 
+LISTED = 4000
+"""Stuck sockets that are kept one by one; the ports and states that have any share the places."""
 LISTED_EACH = 1000
-"""Stuck sockets of one port and state that are kept one by one, the oldest."""
-LISTED = 10_000
-"""Stuck sockets that are kept one by one, of all ports together; above twice that they are cut down to as many."""
-UNKNOWN = 50_000
+"""Of these, at most of one port and state."""
+UNKNOWN = 10_000
 """Stuck sockets at most whose holder is looked for at one time."""
 
 _NOT_ACCEPTED = (State.SYN_RECV, State.CLOSE_WAIT)
@@ -39,6 +39,8 @@ class Group:
     """When the first of them came into the state."""
     stuck: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
+    held: Counter[tuple[int, Holder]] = field(default_factory=Counter)
+    """The stuck ones by cgroup and holder, as far as they were known when each was seen."""
 
 
 class Suspect(NamedTuple):
@@ -49,27 +51,24 @@ class Suspect(NamedTuple):
     since: float
     """When it came into its state."""
     verdict: str
-    held: "Held"
-
-
-class Held(NamedTuple):
-    """What the kernel says about who has a socket."""
-
-    identity: Identity
-    """Of the socket, or of the listening one that it belongs to as long as nobody has accepted it."""
+    responsible: Identity
+    """Its own identity, or that of the listening socket that it belongs to as long as nobody has accepted it."""
     cgroup: int
+    """Of the responsible socket."""
 
 
 class Suspects:
     """Looks at sockets one by one; *after* has the thresholds in seconds of the states that have one."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that is known beforehand
         self,
         after: Mapping[State, float],
         tracker: Tracker,
         holders: Mapping[Identity, Holder],
         listeners: Iterable[Listener],
         now: float,
+        *,
+        unknown: int = UNKNOWN,
     ) -> None:
         self.now = now
         self._latest = {state: now - seconds for state, seconds in after.items()}
@@ -77,38 +76,48 @@ class Suspects:
         self._holders = holders
         self._listening = {one.port: one for one in listeners if one.inode}
         self._identities = frozenset(one.identity for one in self._listening.values())
+        self._places_for_unknown = unknown
         self.groups: dict[Place, Group] = {}
         self.wanted: dict[Identity, Wanted] = {}
         """Where to look for the holders that are not known."""
-        self._known: Counter[tuple[Place, int, Holder]] = Counter()
-        self._unknown: list[tuple[Place, Held]] = []
+        self._unknown: list[tuple[Group, Identity, int]] = []
         self._listed = _Shortlist()
         tracker.begin(now)
 
-    def add(self, one: Socket, endpoint: Endpoint) -> None:
-        """Look at a socket in one of WATCHED."""
-        place = endpoint, one.state
-        since, how = self._tracker.since(one), verdict(one)
+    def add(self, one: Socket, endpoint: Endpoint) -> bool:
+        """Look at a socket in one of WATCHED; False if this reading has shown it before."""
+        since = self._tracker.since(one)
+        if since is None:
+            return False
+        place, how = (endpoint, one.state), verdict(one)
         group = self.groups.get(place)
         if group is None:
             group = self.groups[place] = Group(since)
         group.oldest = min(group.oldest, since)
         group.verdicts[how] += 1
-        if how != FIN_TIMEOUT and since <= self._latest.get(one.state, since - 1):
+        if how != FIN_TIMEOUT and since <= self._latest.get(one.state, -inf):
             group.stuck += 1
-            self._add_stuck(one, place, since, how)
+            self._add_stuck(one, group, place, since, how)
+        return True
 
-    def _add_stuck(self, one: Socket, place: Place, since: float, how: str) -> None:
-        listener = None if one.inode or one.state not in _NOT_ACCEPTED else self._listening.get(one.local_port)
-        held = Held(listener.identity, listener.cgroup) if listener else Held(one.identity, one.cgroup)
-        self._listed.add(place, Suspect(one, place[0], since, how, held))
-        holder = self._holders.get(held.identity)
-        wanted = Wanted((listener or one).inode or 0, one.pid)
-        if holder is None and any(wanted) and len(self._unknown) < UNKNOWN:
-            self._unknown.append((place, held))
-            self.wanted[held.identity] = wanted
+    def _add_stuck(self, one: Socket, group: Group, place: Place, since: float, how: str) -> None:
+        not_accepted = not one.inode and one.state in _NOT_ACCEPTED
+        of: Socket | Listener = self._listening.get(one.local_port, one) if not_accepted else one
+        identity = of.identity
+        if self._listed.has_room(place, since):
+            self._listed.add(place, Suspect(one, place[0], since, how, identity, of.cgroup))
+        holder = self._holders.get(identity)
+        if holder is None and (of.inode or one.pid) and len(self._unknown) < self._places_for_unknown:
+            self._unknown.append((group, identity, of.cgroup))
+            self.wanted[identity] = Wanted(of.inode or 0, one.pid)
         else:
-            self._known[place, held.cgroup, holder or NOBODY] += 1
+            group.held[of.cgroup, holder or NOBODY] += 1
+
+    def learn(self) -> None:
+        """Count also those whose holders were not known when they were seen, as far as they are by now."""
+        for group, identity, cgroup in self._unknown:
+            group.held[cgroup, self._holders.get(identity, NOBODY)] += 1
+        self._unknown.clear()
 
     def is_alive(self, identity: Identity) -> bool:
         """Whether the socket was there lately, in whatever state."""
@@ -116,13 +125,8 @@ class Suspects:
 
     def cgroups(self) -> frozenset[int]:
         """The cgroups of all stuck sockets."""
-        of_known = {cgroup for _, cgroup, _ in self._known}
-        return frozenset(of_known | {held.cgroup for _, held in self._unknown}) - {0}
-
-    def by_holder(self) -> Mapping[tuple[Place, int, Holder], int]:
-        """Stuck sockets by place, cgroup and holder, as far as they are known by now."""
-        late = ((place, held.cgroup, self._holders.get(held.identity, NOBODY)) for place, held in self._unknown)
-        return self._known + Counter(late)
+        of_known = {cgroup for group in self.groups.values() for cgroup, _ in group.held}
+        return frozenset(of_known | {cgroup for _, _, cgroup in self._unknown}) - {0}
 
     @property
     def tracked(self) -> int:
@@ -131,43 +135,33 @@ class Suspects:
 
     def listed(self) -> Sequence[Suspect]:
         """The oldest stuck sockets of each port and state, the oldest first."""
-        return sorted(self._listed, key=lambda one: one.since)
+        return self._listed.oldest()
 
 
 class _Shortlist:
-    """Keeps the oldest of each place."""
+    """Keeps the oldest of each place; the more places there are, the fewer of each."""
 
     def __init__(self) -> None:
         self._places: dict[Place, list[tuple[float, int, Suspect]]] = {}
         """Heaps, the youngest of each first; numbered, since suspects have no order."""
+        self._most = LISTED_EACH
+        """Of each place."""
         self._number = count()
-        self._length = 0
+
+    def has_room(self, place: Place, since: float) -> bool:
+        """Whether one that is so old would be kept."""
+        heap = self._places.get(place)
+        return heap is None or len(heap) < self._most or since < -heap[0][0]
 
     def add(self, place: Place, one: Suspect) -> None:
-        heap = self._places.setdefault(place, [])
-        entry = -one.since, next(self._number), one
-        if len(heap) >= LISTED_EACH:
-            heapq.heappushpop(heap, entry)
-            return
-        heapq.heappush(heap, entry)
-        self._length += 1
-        if self._length > 2 * LISTED:
-            self._bound()
+        if place not in self._places:
+            self._places[place] = []
+            self._most = max(1, min(LISTED_EACH, LISTED // len(self._places)))
+        heap = self._places[place]
+        heapq.heappush(heap, (-one.since, next(self._number), one))
+        while len(heap) > self._most:
+            heapq.heappop(heap)
 
-    def _bound(self) -> None:
-        """Keep the oldest of each place, then the second of each, and so on, as many as may be."""
-        ranked = sorted(
-            (
-                (rank, place, entry)
-                for place, heap in self._places.items()
-                for rank, entry in enumerate(sorted(heap, reverse=True))
-            ),
-            key=itemgetter(0),
-        )
-        self._places = {}
-        for _, place, entry in ranked[:LISTED]:
-            heapq.heappush(self._places.setdefault(place, []), entry)
-        self._length = LISTED
-
-    def __iter__(self) -> Iterator[Suspect]:
-        return (one for heap in self._places.values() for _, _, one in heap)
+    def oldest(self) -> list[Suspect]:
+        kept = (entry[2] for heap in self._places.values() for entry in heapq.nlargest(self._most, heap))
+        return sorted(kept, key=lambda one: one.since)[:LISTED]

@@ -4,7 +4,11 @@ The kernel does not tell, so each reading is compared with the one before, by th
 not there before has just come. In the first reading everybody is new; there the age of the peer's silence helps (see
 ``tcp.SILENT``), and where it does not, an age is a lower bound.
 
-A socket that one reading lacks is remembered for one more, because a dump of a table that changes can miss one.
+A dump of a table that changes can miss a socket or show it twice. So one that a reading lacks is remembered for one
+more, and one that it has shown before is told apart.
+
+Hundreds of thousands can be remembered, so there is a single number for each: since when, in milliseconds, and in the
+lowest bits the reading that has seen it last.
 """
 
 from exporter.tcp import SILENT, WATCHED, Identity, Socket, State, Timer
@@ -12,14 +16,17 @@ from exporter.tcp import SILENT, WATCHED, Identity, Socket, State, Timer
 BEHIND_SECONDS = 30.0
 """After such a gap between readings, first sight is no good guess of when a state began."""
 
-_Times = dict[State, dict[Identity, float]]
+_BITS = 16
+_READINGS = (1 << _BITS) - 1
 
 
 class Tracker:
     """Remembers first sights. Times are in seconds on any monotonic clock."""
 
     def __init__(self) -> None:
-        self._missed, self._known, self._seen = _nothing(), _nothing(), _nothing()
+        self._times: dict[State, dict[Identity, int]] = {state: {} for state in WATCHED}
+        self._seen = dict.fromkeys(WATCHED, 0)
+        self._reading = self._before = 0
         self._now = 0.0
         self._ended: float | None = None
 
@@ -28,42 +35,42 @@ class Tracker:
         return self._ended is None or now - self._ended > BEHIND_SECONDS
 
     def begin(self, now: float) -> None:
-        """Begin a reading; what another one saw that was never finished is not forgotten."""
+        """Begin a reading; one that was begun and not ended has failed."""
         self._now = now
-        for state, seen in self._seen.items():
-            self._known[state] |= seen
-        self._seen = _nothing()
+        self._seen = dict.fromkeys(WATCHED, 0)
+        self._reading = self._reading + 1 & _READINGS
 
-    def since(self, one: Socket) -> float:
-        """When *one*, seen in this reading for the first time, came into its state, which is one of WATCHED."""
-        identity, state = one.identity, one.state
-        found = self._known[state].pop(identity, None)
-        if found is None:
-            found = self._missed[state].pop(identity, None)
-        if found is None:
-            found = self._first_sight(one)
-        self._seen[state][identity] = found
-        return found
+    def since(self, one: Socket) -> float | None:
+        """When *one* came into its state, which is one of WATCHED; None if this reading has seen it before."""
+        identity, times = one.identity, self._times[one.state]
+        known = times.get(identity)
+        if known is None:
+            known = self._first_sight(one) << _BITS
+        elif known & _READINGS == self._reading:
+            return None
+        times[identity] = known & ~_READINGS | self._reading
+        self._seen[one.state] += 1
+        return (known >> _BITS) / 1000
 
-    def _first_sight(self, one: Socket) -> float:
-        if one.silence is None or one.timer != Timer.NONE or one.state not in SILENT:
-            return self._now
-        return self._now - one.silence
+    def _first_sight(self, one: Socket) -> int:
+        silence = one.silence if one.timer == Timer.NONE and one.state in SILENT else None
+        return round(1000 * (self._now - (silence or 0.0)))
 
     def end(self) -> None:
-        """Forget the sockets that neither this reading nor the one before has seen."""
-        self._missed, self._known, self._seen = self._known, self._seen, _nothing()
-        self._ended = self._now
+        """Forget the sockets that neither this reading has seen nor the last that ended."""
+        kept = {self._reading, self._before}
+        for state, times in self._times.items():
+            if self._seen[state] < len(times):
+                for identity in [key for key, known in times.items() if known & _READINGS not in kept]:
+                    del times[identity]
+            if not times:
+                self._times[state] = {}  # a dict that has shrunk keeps its size
+        self._before, self._ended = self._reading, self._now
 
     def knows(self, identity: Identity) -> bool:
         """Whether the socket is remembered, in whatever state."""
-        every = (self._seen, self._known, self._missed)
-        return any(identity in times for by_state in every for times in by_state.values())
+        return any(identity in times for times in self._times.values())
 
     def __len__(self) -> int:
         """The sockets of the last reading."""
-        return sum(map(len, self._known.values()))
-
-
-def _nothing() -> _Times:
-    return {state: {} for state in WATCHED}
+        return sum(self._seen.values())

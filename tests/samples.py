@@ -9,7 +9,7 @@ from exporter.owners import Owner
 from exporter.record import Record, Reload, Taken
 from exporter.sampler import REASONS
 from exporter.stuck import Holding, Stuck, StuckRules, Watched
-from exporter.suspects import Held, Suspect
+from exporter.suspects import Suspect
 from exporter.tcp import WATCHED, Endpoint, Ends, Role, Socket, State
 
 LIMITS = Limits(
@@ -88,7 +88,7 @@ def stuck() -> Stuck:
 
 def suspect() -> Suspect:
     one = Socket(State.FIN_WAIT2, 443, 50000, b"", cookie=1, inode=5)
-    return Suspect(one, Endpoint("server", 443), since=9199.5, verdict="nothing", held=Held(1, 0))
+    return Suspect(one, Endpoint("server", 443), since=9199.5, verdict="nothing", responsible=1, cgroup=0)
 
 
 def healthy() -> Census:

@@ -1,5 +1,6 @@
 from collections import Counter
 from collections.abc import Sequence
+from itertools import count
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +15,11 @@ from exporter.tcp import Ends, Listener, Socket, State
 CONNECTED = [state for state in State if state is not State.LISTEN]
 
 
+COOKIES = count(1)
+
+
 def socket(state: State, local: int, remote: int, peer: bytes = b"peer") -> Socket:
-    return Socket(state, local, remote, remote.to_bytes(2, "big") + peer, cookie=0)
+    return Socket(state, local, remote, remote.to_bytes(2, "big") + peer, cookie=next(COOKIES))
 
 
 def counting(rules: PortRules) -> Count:
@@ -29,8 +33,8 @@ def no_ends(_: Socket) -> Ends:
 def census(
     sockets: Sequence[Socket] = (), listeners: Sequence[Listener] = (), rules: PortRules | None = None
 ) -> Census:
-    count = counting(rules or PortRules())
-    return count.census(take(listeners, sockets, count.roles_for, count.watch, no_ends))
+    counter = counting(rules or PortRules())
+    return counter.census(take(listeners, sockets, counter.roles_for, counter.watch, no_ends))
 
 
 @given(
@@ -102,12 +106,23 @@ def test_the_busiest_destination_is_counted_over_all_states() -> None:
     assert found.busiest_destination == 8
 
 
+def test_a_socket_that_comes_twice_is_counted_once() -> None:
+    """A socket that changes its place in the table while that is walked can be met again."""
+    one = socket(State.CLOSE_WAIT, 80, 40000)
+
+    found = census([one, one, socket(State.CLOSE_WAIT, 80, 40001)])
+
+    assert found.total(State.CLOSE_WAIT) == 2
+    assert found.stuck.tracked == 2
+
+
 def test_a_reading_that_starts_over_forgets_what_it_had() -> None:
     """When a source fails half-way and another takes over, nothing is counted twice."""
-    count = counting(PortRules())
-    count.roles_for([])
-    count.watch([socket(State.CLOSE_WAIT, 80, 40000)])
+    counter = counting(PortRules())
+    one = socket(State.CLOSE_WAIT, 80, 40000)
+    counter.roles_for([])
+    counter.watch([one])
 
-    found = count.census(take([], [socket(State.CLOSE_WAIT, 80, 40000)], count.roles_for, count.watch, no_ends))
+    found = counter.census(take([], [one], counter.roles_for, counter.watch, no_ends))
 
     assert found.total(State.CLOSE_WAIT) == 1

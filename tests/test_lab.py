@@ -180,7 +180,7 @@ def test_what_is_missing_for_the_laboratory_is_named(tmp_path: Path) -> None:
     """Here: everything but one program."""
     (tmp_path / "ss").touch(mode=0o755)
 
-    assert netns.lacking(uid=1000, path=str(tmp_path)) == ["root", "ip", "nft"]
+    assert netns.lacking(uid=1000, path=str(tmp_path)) == ["root", "ip", "nft", "nsenter"]
 
 
 def test_without_the_programs_kernel_tests_fail_rather_than_be_skipped(tmp_path: Path) -> None:

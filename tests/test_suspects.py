@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Iterable, Mapping
 
 import pytest
@@ -34,6 +35,13 @@ def reading(
     return found
 
 
+def held(found: Suspects) -> dict[tuple[State, int, Holder], int]:
+    """Stuck sockets by state, cgroup and holder."""
+    found.learn()
+    groups = found.groups.items()
+    return {(state, *key): sockets for (_, state), group in groups for key, sockets in group.held.items()}
+
+
 def test_stuck_is_who_has_been_there_for_the_threshold() -> None:
     assert reading([HELD], now=59.9).groups[WEB, State.FIN_WAIT2].stuck == 0
     assert reading([HELD], now=60.0).groups[WEB, State.FIN_WAIT2].stuck == 1
@@ -53,7 +61,7 @@ def test_a_holder_that_is_not_known_is_wanted() -> None:
     found = reading([HELD])
 
     assert found.wanted == {1: Wanted(inode=11, pid=0)}
-    assert found.by_holder() == {((WEB, State.FIN_WAIT2), 5, NOBODY): 1}
+    assert held(found) == {(State.FIN_WAIT2, 5, NOBODY): 1}
 
 
 def test_a_holder_that_is_found_meanwhile_counts_in_the_same_sample() -> None:
@@ -61,13 +69,13 @@ def test_a_holder_that_is_found_meanwhile_counts_in_the_same_sample() -> None:
     found = reading([HELD], holders=holders)
     holders[1] = NGINX
 
-    assert found.by_holder() == {((WEB, State.FIN_WAIT2), 5, NGINX): 1}
+    assert held(found) == {(State.FIN_WAIT2, 5, NGINX): 1}
 
 
 def test_an_orphan_keeps_the_holder_it_had_and_is_not_searched_for() -> None:
     left = HELD._replace(inode=0, state=State.CLOSE_WAIT)
 
-    assert reading([left], holders={1: NGINX}).by_holder() == {((WEB, State.CLOSE_WAIT), 5, NGINX): 1}
+    assert held(reading([left], holders={1: NGINX})) == {(State.CLOSE_WAIT, 5, NGINX): 1}
     assert reading([left]).wanted == {}
 
 
@@ -75,7 +83,7 @@ def test_who_has_not_accepted_has_the_socket() -> None:
     found = reading([UNACCEPTED], listeners=[LISTENER])
 
     assert found.wanted == {LISTENER.identity: Wanted(inode=99, pid=0)}
-    assert found.by_holder() == {((WEB, State.CLOSE_WAIT), 6, NOBODY): 1}
+    assert held(found) == {(State.CLOSE_WAIT, 6, NOBODY): 1}
     assert found.is_alive(LISTENER.identity)
 
 
@@ -95,7 +103,7 @@ def test_the_oldest_are_listed_first() -> None:
 
 
 def test_a_list_of_any_number_of_ports_is_bounded_and_fair(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suspects, "LISTED", 10)
+    monkeypatch.setattr(suspects, "LISTED", 20)
     tracker = Tracker()
     for time in (0.0, 100.0):
         found = Suspects({State.FIN_WAIT2: 60.0}, tracker, {}, (), time)
@@ -103,10 +111,21 @@ def test_a_list_of_any_number_of_ports_is_bounded_and_fair(monkeypatch: pytest.M
             found.add(HELD._replace(cookie=cookie), Endpoint("client", 443 if cookie <= 90 else cookie))
         tracker.end()
 
-    listed = found.listed()
-    assert 10 <= len(listed) <= 20
-    assert len({one.endpoint for one in listed}) == 11
+    assert len({one.endpoint for one in found.listed()}) == 11
+    assert len(found.listed()) <= 20
     assert found.groups[Endpoint("client", 443), State.FIN_WAIT2].stuck == 90
+
+
+def test_the_list_is_bounded_also_where_each_socket_has_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suspects, "LISTED", 20)
+    tracker = Tracker()
+    for time in (0.0, 100.0):
+        found = Suspects({State.FIN_WAIT2: 60.0}, tracker, {}, (), time)
+        for port in range(1, 101):
+            found.add(HELD._replace(cookie=port), Endpoint("client", port))
+        tracker.end()
+
+    assert len(found.listed()) == 20
 
 
 def test_one_port_has_so_many_places_in_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,9 +135,41 @@ def test_one_port_has_so_many_places_in_the_list(monkeypatch: pytest.MonkeyPatch
 
 
 def test_who_finds_no_place_among_the_wanted_is_counted_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suspects, "UNKNOWN", 3)
+    monkeypatch.setattr(Suspects.__init__, "__kwdefaults__", {"unknown": 3})
 
     found = reading([HELD._replace(cookie=cookie) for cookie in range(1, 9)])
 
     assert len(found.wanted) == 3
-    assert found.by_holder() == {((WEB, State.FIN_WAIT2), 5, NOBODY): 8}
+    assert held(found) == {(State.FIN_WAIT2, 5, NOBODY): 8}
+
+
+def test_tens_of_thousands_of_stuck_sockets_cost_little_and_nothing_once_they_are_gone() -> None:
+    """200,000 may cost 60 MB, which is 300 bytes each; the holders of all of them are known."""
+    sockets = 50_000
+    holders: dict[Identity, Holder] = {}
+    tracker = Tracker()
+
+    def sample(now: float, count: int) -> Suspects:
+        found = Suspects({State.FIN_WAIT2: 1.0}, tracker, holders, (), now)
+        for number in range(count):
+            cookie = (1 << 40) + number
+            found.add(Socket(State.FIN_WAIT2, 8080, 40000, b"%34d" % number, cookie, inode=1 << 20 | number), WEB)
+            if cookie not in holders:
+                holders[cookie] = NGINX
+        tracker.end()
+        return found
+
+    tracemalloc.start()
+    try:
+        for now in (0.0, 10.0, 20.0):
+            sample(now, sockets)
+        at_most = tracemalloc.get_traced_memory()[1]
+        holders.clear()
+        for now in (30.0, 40.0):
+            sample(now, 0)
+        left = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+    assert at_most < 300 * sockets
+    assert left < 100_000

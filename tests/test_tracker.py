@@ -45,11 +45,20 @@ def test_ages(story: Story) -> None:
     tracker = Tracker()
     for now, expected in story.items():
         tracker.begin(now)
-        ages = {one: now - tracker.since(one) for one in expected}
+        since = {one: tracker.since(one) for one in expected}
         tracker.end()
 
-        assert ages == expected
+        assert {one: now - time for one, time in since.items() if time is not None} == expected
         assert len(tracker) == len(expected)
+
+
+def test_a_socket_that_a_reading_shows_twice_is_seen_once() -> None:
+    tracker = Tracker()
+    tracker.begin(0)
+
+    assert tracker.since(FIN_WAIT2) == 0
+    assert tracker.since(FIN_WAIT2) is None
+    assert len(tracker) == 1
 
 
 def test_a_reading_that_fails_half_way_loses_no_age() -> None:
@@ -76,7 +85,7 @@ def test_nothing_is_left_of_sockets_that_are_gone() -> None:
 
     assert len(tracker) == 0
     assert not tracker.knows(FIN_WAIT2.identity)
-    assert not any(times for memory in (tracker._known, tracker._missed, tracker._seen) for times in memory.values())
+    assert not any(tracker._times.values())
 
 
 def test_silence_is_asked_for_at_first_and_after_a_gap() -> None:

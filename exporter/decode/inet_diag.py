@@ -123,12 +123,12 @@ class Rows(NamedTuple):
             queued, backlog, inode = _LISTENER.unpack_from(self.data, at)
             yield Listener(local, queued, backlog, inode, cgroup or 0)
 
-    def _values(self, kind: int, places: Sequence[int]) -> Iterator[int | None]:
-        """Of the attribute of each message, None where it has none. Messages alike have it in the same place."""
-        form = _VALUES[kind]
+    def _values(self, kind: int, places: Sequence[int]) -> Iterable[int | None]:
+        """Of the attribute of each message, None where it has none. Messages of one length have it in one place."""
         usual = _find(self.data, places[0], self._end(places[0]), kind) if places else None
         if usual is None:
-            return (self._value(kind, at) for at in places)
+            return repeat(None, len(places))
+        form = _VALUES[kind]
         found = map(form.unpack_from, repeat(self.data), [at + usual for at in places])
         return (
             value if (of, length >= form.size) == (kind, True) else self._value(kind, at)

@@ -12,7 +12,8 @@ RolesFor = Callable[[Sequence[Listener]], Roles]
 """The roles that follow from the listening sockets: a source reads those first and asks."""
 
 Watch = Callable[[Iterable[Socket]], None]
-"""Takes the sockets that are looked at one by one, some at a time, so that they need not all be held."""
+"""Takes the sockets that are looked at one by one, some at a time, so that they need not all be held. One that moves in
+the kernel's table while that is read can come twice."""
 
 ReadEnds = Callable[[Socket], Ends]
 """Reads both ends of a watched socket, whose addresses are in the source's own form."""

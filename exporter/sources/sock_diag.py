@@ -108,10 +108,9 @@ class SockDiag:
         listeners = self._listeners()
         roles = roles_for(listeners)
         bulk = {state: Tally(roles) for state in BULK}
-        seen: set[int] = set()
         for walk in walks:
             for rows in self._dump(walk):
-                watch(_new(_count(rows, bulk), seen))
+                watch(_count(rows, bulk))
         time_waits = bulk[State.TIME_WAIT].sockets()
         self._time_waits_apart = time_waits > 1000 + bulk[State.ESTABLISHED].sockets() // 8
         return Snapshot(listeners, bulk, inet_diag.ends)
@@ -177,13 +176,6 @@ def _count(rows: Rows, bulk: dict[State, Tally]) -> list[Socket]:
 
 _ONLY = {state: frozenset({int(state)}) for state in BULK}
 _WATCHED = frozenset(range(256)) - frozenset(BULK)
-
-
-def _new(sockets: list[Socket], seen: set[int]) -> list[Socket]:
-    """Those not *seen*: one that moves in the table while it is walked can come twice."""
-    new = {one.cookie: one for one in sockets if one.cookie not in seen}
-    seen.update(new)
-    return list(new.values())
 
 
 def _send(netlink_socket: socket.socket, request: bytes) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.bench.subjects import Cost, Measure, cpu_of, everybody, peak_of
+from tests.bench.subjects import Cost, Measure, cpu_of, everybody, peak_of, tellers
 from tests.lab import netns
 from tests.lab.daemon import Process, exporter
 from tests.lab.netns import Namespace
@@ -24,6 +24,7 @@ def main(sizes: Sequence[int]) -> None:
     print(f"{os.cpu_count()} cores, Linux {os.uname().release.split('-')[0]}, Python {sys.version.split()[0]}\n")
     for size in sizes:
         compare(size)
+    telling(sizes[-1], watched=sizes[-1] * 2 // 25)
     print("The daemon, sampling every second, and 400 scrapes of it over one connection:\n")
     print("| sockets | series | peak memory | CPU per sample | scrape p50 | p99 | longest |")
     print("|---|---|---|---|---|---|---|")
@@ -74,6 +75,25 @@ def report(rounds: Sequence[Mapping[str, Cost]]) -> None:
             f"| {name} | {cpu * 1e3:.1f} ms | {wall * 1e3:.1f} ms "
             f"| {f'{peak / 1e6:.0f} MB' if peak else ''} | {shown} |"
         )
+    print(flush=True)
+
+
+def telling(established: int, watched: int) -> None:
+    """What it costs to tell the ages, the ends and the holders of the sockets that could be stuck."""
+    with (
+        netns.namespace() as host,
+        Population(host, established=established, fin_wait2=watched // 2, close_wait=watched // 2),
+        tellers(host) as subjects,
+    ):
+        rounds = [{name: measure() for name, measure in subjects.items()} for _ in range(ROUNDS)]
+    print(f"{established:,} established and {watched:,} watched sockets, medians of {ROUNDS} rounds:\n")
+    print("| what is told of the watched ones | CPU | of the first line |")
+    print("|---|---|---|")
+    first = next(iter(rounds[0]))
+    for name in rounds[0]:
+        cpu = statistics.median(one[name].cpu for one in rounds)
+        ratio = statistics.median(one[name].cpu / one[first].cpu for one in rounds)
+        print(f"| {name} | {cpu * 1e3:.0f} ms | {ratio:.2f} |")
     print(flush=True)
 
 

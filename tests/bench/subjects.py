@@ -41,19 +41,64 @@ for _ in sys.stdin:
     print(time.process_time() - cpu, time.perf_counter() - wall, flush=True)
 """
 
-_OURS = _RESIDENT.format(
-    prepare=(
-        "from exporter import limits, sampler\n"
-        "from exporter.ports import PortBook, PortRules\n"
-        "from exporter.sources.sock_diag import SockDiag\n"
-        "source, book = SockDiag(), PortBook(PortRules())"
+_PREPARE = """
+import time
+from exporter import limits, sampler
+from exporter.census import Memory
+from exporter.config import Config
+from exporter.ports import PortBook, PortRules
+from exporter.sources.sock_diag import SockDiag
+from exporter.stuck import OwnerRules, StuckRules
+from exporter.suspects import Suspects
+from exporter.tcp import WATCHED
+
+def sample(config):
+    sampler.take(source, memory, config, limits.read)
+
+source, memory, config = SockDiag(), Memory(PortBook(PortRules())), Config()
+"""
+_OURS = _RESIDENT.format(prepare=_PREPARE, count="sample(config)")
+
+# Each line makes the one above it do a little more.
+_TELLING = {
+    "counted by port and state": "Suspects.add = lambda *_: None",
+    "and how old, and how they end": "",
+    "and all stuck, with their cgroups": (
+        "config = Config(stuck=StuckRules(dict.fromkeys(WATCHED, 1.0), OwnerRules(processes=False))); sample(config)\n"
+        "time.sleep(1.5)"
     ),
-    count="sampler.take(source, book, limits.read)",
+    "and with their processes, once these are known": (
+        "config = Config(stuck=StuckRules(dict.fromkeys(WATCHED, 1.0))); sample(config)\ntime.sleep(1.5)"
+    ),
+}
+_SEARCHING = (
+    "config = Config(stuck=StuckRules(dict.fromkeys(WATCHED, 1.0))); sample(config)\n"
+    "time.sleep(1.5)\n"
+    "plain = sampler._find_owners\n"
+    "def find(suspects, owners, *rest):\n"
+    "    owners.holders.clear()\n"
+    "    owners._next_search = 0.0\n"
+    "    plain(suspects, owners, *rest)\n"
+    "sampler._find_owners = find"
 )
 _PSUTIL = _RESIDENT.format(
     prepare="import psutil; from collections import Counter",
     count="Counter(one.status for one in psutil.net_connections(kind='tcp'))",
 )
+
+
+@contextmanager
+def tellers(host: Namespace) -> Iterator[dict[str, Measure]]:
+    """The exporter, made to tell more and more about the watched sockets; the last one searches anew each time."""
+    steps = {**_TELLING, "the search for their processes, from nothing": _SEARCHING}
+    with ExitStack() as kept:
+        yield {
+            name: kept.enter_context(
+                _resident(host, _RESIDENT.format(prepare=f"{_PREPARE}\n{step}", count="sample(config)"))
+            )
+            for name, step in steps.items()
+        }
+
 
 _AWK = ("awk", "FNR > 1 { ++S[$4] } END { for (a in S) print a, S[a] }", "/proc/net/tcp", "/proc/net/tcp6")
 

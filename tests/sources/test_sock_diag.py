@@ -135,15 +135,6 @@ def test_many_time_waits_get_a_walk_of_their_own() -> None:
     assert [states for _, states in kernel.asked[-2:]] == [0xFFE & ~LISTEN & ~TIME_WAIT, TIME_WAIT]
 
 
-def test_a_socket_that_comes_twice_is_counted_once() -> None:
-    """A socket that changes its place in the table while that is walked can be met again."""
-    twice = stream([about(8, cookie=7), about(8, cookie=8)])
-
-    counts = Reader().read(SockDiag(Kernel(but_listeners(twice, twice, done())).connect))
-
-    assert counts == {State.CLOSE_WAIT: 2}
-
-
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP])
 def test_a_kernel_without_the_legacy_request_is_asked_for_each_family(number: int) -> None:
     kernel = Kernel(lambda kind, _: [error(number)] if kind == 18 else [about(1) + done()])
