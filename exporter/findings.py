@@ -52,16 +52,16 @@ def findings(census: Census) -> Sequence[Finding]:
 
 
 def usages(census: Census) -> Sequence[Usage]:
-    """The limits that are known, with what is used of them: those of the host, then the accept queues by fullness."""
+    """The limits that are known, with what is used of them, the nearest first."""
     values = census.limits.values
     known = [
         ("TIME_WAIT sockets", census.total(State.TIME_WAIT), values.get("time_wait_limit")),
         ("Orphans of the whole host", values.get("orphan_sockets", 0), values.get("orphan_limit")),
-        ("Ephemeral ports, busiest destination", census.busiest_destination, census.limits.ephemeral_ports),
+        ("Ephemeral ports to one destination", census.busiest_destination, census.limits.ephemeral_ports),
     ]
     queues = [(f"Accept queue of port {port}", one.queued, one.limit) for port, one in census.accept_queues.items()]
-    of_host, of_ports = ([Usage(name, used, limit) for name, used, limit in some if limit] for some in (known, queues))
-    return [*of_host, *sorted(of_ports, key=lambda one: -one.share)]
+    found = [Usage(name, used, limit) for name, used, limit in (*known, *queues) if limit]
+    return sorted(found, key=lambda one: -one.share)
 
 
 def _limits(census: Census) -> Iterator[Finding]:
@@ -93,11 +93,18 @@ def _who(sockets: int, role: Role, port: str) -> str:
 def _how(one: Watched) -> str:
     """What is known of the sockets' ends; the verdicts are of all in the state, those not stuck yet included."""
     told = {verdict: f"{number:,} {_WORDS[verdict]}" for verdict, number in one.verdicts.items() if verdict in _WORDS}
-    if set(told) == {NOTHING}:
-        return f" and nothing will end {'it' if one.stuck == 1 else 'them'}"
+    if len(told) == 1:
+        return _ALL[next(iter(told))].format(them="it" if one.stuck == 1 else "them")
     return f" ({', '.join(told[verdict] for verdict in _WORDS if verdict in told)})" if told else ""
 
 
+_ALL = {
+    NOTHING: " and nothing will end {them}",
+    KEEPALIVE: " and nothing but the peer's death will end {them}",
+    CLOSE: " and the process does not close {them}",
+    READ: " with unread data",
+    ACCEPT: " and nobody accepts {them}",
+}
 _WORDS = {
     NOTHING: "that nothing will end",
     KEEPALIVE: "that end only if the peer is dead",

@@ -35,6 +35,7 @@ td.bad { font-weight: 600; }
 tfoot { font-weight: 600; }
 .usages, .lines { display: grid; gap: .75rem 1.5rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); }
+.usage p :last-child, .line p :last-child { white-space: nowrap; }
 .usage p, .line p { display: flex; justify-content: space-between; gap: 1rem; margin: 0; }
 .track { height: .6rem; border-radius: .3rem; background: var(--line); overflow: hidden; }
 .track div { height: 100%; background: var(--bar); }

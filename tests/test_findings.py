@@ -46,6 +46,11 @@ def with_stuck(state: State, one: Watched, role: Role = "server", port: str = "8
             ),
         ),
         (
+            State.CLOSE_WAIT,
+            Watched(4, 150, {"close": 4}),
+            "4 sockets on port 8080 are stuck in CLOSE_WAIT and the process does not close them; for up to 2 min 30 s.",
+        ),
+        (
             State.FIN_WAIT2,
             Watched(4, 150, {}),
             "4 sockets on port 8080 are stuck in FIN_WAIT2; for up to 2 min 30 s.",
