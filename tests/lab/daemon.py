@@ -134,16 +134,32 @@ scrape_configs:
 
 
 @contextmanager
-def prometheus(place: Namespace, folder: Path) -> Iterator[Process]:
-    """A Prometheus that scrapes the exporter of *place* every second."""
-    (folder / "prometheus.yml").write_text(_PROMETHEUS.format(port=PORT))
+def prometheus(place: Namespace, folder: Path, config: Path | None = None) -> Iterator[Process]:
+    """A Prometheus by *config*, or one that scrapes the exporter of *place* every second."""
+    if config is None:
+        config = folder / "prometheus.yml"
+        config.write_text(_PROMETHEUS.format(port=PORT))
     command = [
         "prometheus",
-        f"--config.file={folder / 'prometheus.yml'}",
+        f"--config.file={config}",
         f"--storage.tsdb.path={folder / 'data'}",
         "--web.listen-address=127.0.0.1:9090",
     ]
     with _process(place, command, folder / "prometheus.log", 9090, "/-/ready") as running:
+        yield running
+
+
+@contextmanager
+def alertmanager(place: Namespace, folder: Path, config: Path) -> Iterator[Process]:
+    """An Alertmanager by *config*."""
+    command = [
+        "prometheus-alertmanager",
+        f"--config.file={config}",
+        f"--storage.path={folder / 'alertmanager'}",
+        "--web.listen-address=127.0.0.1:9093",
+        "--cluster.listen-address=",
+    ]
+    with _process(place, command, folder / "alertmanager.log", 9093, "/-/ready") as running:
         yield running
 
 

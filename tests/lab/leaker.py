@@ -1,8 +1,8 @@
-"""A program that leaks: connections on loopback of which one side never closes.
+"""A program that leaks: connections of which one side never closes, on loopback if nothing else is said.
 
-    python -m tests.lab.leaker NAME serve PORT            accepts, reads to the end, and keeps the sockets
-    python -m tests.lab.leaker NAME dial PORT COUNT       connects, ends its half, and keeps the sockets
-    python -m tests.lab.leaker NAME churn PORT RATE       connects, and both sides close, so many times a second
+    python -m tests.lab.leaker NAME serve PORT                  accepts, reads to the end, and keeps the sockets
+    python -m tests.lab.leaker NAME dial PORT COUNT [ADDRESS]   connects, ends its half, and keeps the sockets
+    python -m tests.lab.leaker NAME churn PORT RATE             connects, and both sides close, so many times a second
 
 Whatever it does it calls itself NAME, says ``ready``, and goes on until it is killed. With ``dial`` each line of its
 input is a number of further connections, answered by ``done``; an empty line closes all.
@@ -24,9 +24,9 @@ _LINGERS = 0.1
 """Seconds for which the serving side of a passing connection stays in CLOSE_WAIT, and the other in FIN_WAIT2."""
 
 
-def serve(port: int) -> None:
+def serve(port: str) -> None:
     kept: Sockets = []
-    with socket.create_server(("127.0.0.1", port), backlog=1024) as listening, DefaultSelector() as selector:
+    with socket.create_server(("", int(port)), backlog=1024) as listening, DefaultSelector() as selector:
         selector.register(listening, EVENT_READ)
         _say("ready")
         while True:
@@ -46,32 +46,33 @@ def _read(selector: DefaultSelector, descriptor: int, kept: Sockets) -> None:
     selector.unregister(one)
 
 
-def dial(port: int, count: int) -> None:
-    kept = _dialled(port, count)
+def dial(port: str, count: str, address: str = "127.0.0.1") -> None:
+    server = address, int(port)
+    kept = _dialled(server, int(count))
     _say("ready")
     for line in sys.stdin:
         if line.strip():
-            kept += _dialled(port, int(line))
+            kept += _dialled(server, int(line))
         else:
             _close(kept)
         _say("done")
 
 
-def _dialled(port: int, count: int) -> Sockets:
-    made = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
+def _dialled(server: tuple[str, int], count: int) -> Sockets:
+    made = [socket.create_connection(server) for _ in range(count)]
     for one in made:
         one.shutdown(socket.SHUT_WR)
     return made
 
 
-def churn(port: int, rate: int) -> None:
-    listening = [socket.create_server((f"127.0.1.{number}", port)) for number in range(1, 21)]
+def churn(port: str, rate: str) -> None:
+    listening = [socket.create_server((f"127.0.1.{number}", int(port))) for number in range(1, 21)]
     lingering: deque[tuple[float, socket.socket, socket.socket]] = deque()
     _say("ready")
     begun, made = time.monotonic(), 0
     while True:
         now = time.monotonic()
-        while made < (now - begun) * rate:
+        while made < (now - begun) * int(rate):
             server = listening[made % len(listening)]
             client = socket.create_connection(server.getsockname())
             lingering.append((now + _LINGERS, *_ended(client, server.accept()[0], made)))
@@ -106,11 +107,11 @@ _DO: dict[str, Callable[..., None]] = {"serve": serve, "dial": dial, "churn": ch
 
 
 def main() -> None:
-    name, what, *numbers = sys.argv[1:]
+    name, what, *arguments = sys.argv[1:]
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     Path("/proc/self/comm").write_text(name)
-    _DO[what](*map(int, numbers))
+    _DO[what](*arguments)
 
 
 if __name__ == "__main__":
