@@ -71,7 +71,8 @@ class Count:
         memory = self._memory
         self._roles = memory.book.roles(listeners, self._limits.ephemeral, self._now)
         self._tallies = {state: Tally(self._roles) for state in _TALLIED}
-        unknown = UNKNOWN if self._rules.owners.processes else 0
+        owners = self._rules.owners
+        unknown = UNKNOWN if owners.enabled and owners.processes else 0
         self.suspects = Suspects(
             self._rules.after, memory.tracker, memory.owners.holders, listeners, self._now, unknown=unknown
         )

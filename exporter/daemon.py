@@ -11,6 +11,7 @@ import platform
 import signal
 import sys
 import time
+from collections.abc import Iterable
 from functools import partial
 from threading import Thread
 
@@ -75,7 +76,7 @@ class _Daemon:
                 collector(registry=registry)
         return registry
 
-    def _by_port(self) -> str:
+    def _by_port(self) -> Iterable[str]:
         return metrics.by_port(self._latest(), time.monotonic())
 
     async def run(self) -> None:

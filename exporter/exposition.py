@@ -6,7 +6,7 @@ formats that somebody has asked for lately; only whoever asks for a format first
 
 import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 
 from prometheus_client import generate_latest
@@ -31,10 +31,12 @@ _RENDER: Mapping[Format, Callable[[CollectorRegistry], bytes]] = {
 class Exposition:
     """What *head* gives and *registry* collects, as of the last ``refresh``, in every format.
 
-    *head* gives families as text that is the same in all formats.
+    *head* gives families, one by one, as text that is the same in all formats.
     """
 
-    def __init__(self, head: Callable[[], str], registry: CollectorRegistry, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, head: Callable[[], Iterable[str]], registry: CollectorRegistry, clock: Callable[[], float]
+    ) -> None:
         self._head = head
         self._registry = registry
         self._clock = clock
@@ -76,4 +78,4 @@ class Exposition:
         return zlib.compress(plain, _GZIP_LEVEL, _GZIP_WINDOW) if variant.gzip else plain
 
     def _render_plain(self, wanted: Format) -> bytes:
-        return self._head().encode() + _RENDER[wanted](self._registry)
+        return b"".join([*(family.encode() for family in self._head()), _RENDER[wanted](self._registry)])

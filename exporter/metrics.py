@@ -76,7 +76,7 @@ class SampleCollector(Collector):
         yield InfoMetricFamily(PREFIX + "build", "The running exporter.", vars(self._build))
 
 
-def by_port(record: Record, now: float) -> str:
+def by_port(record: Record, now: float) -> Iterator[str]:
     """The families with a series for each port, as text that is the same in all formats; nothing without a census.
 
     These are the ones with thousands of series, which the client library would take twenty times as long for. No label
@@ -84,14 +84,13 @@ def by_port(record: Record, now: float) -> str:
     """
     census = record.census(now)
     if census is None:
-        return ""
+        return
     stuck = census.stuck
-    families = [_text("sockets", "state", {key: _by_label(counts) for key, counts in census.sockets.items()})]
+    yield _text("sockets", "state", {key: _by_label(counts) for key, counts in census.sockets.items()})
     if stuck.watched:
-        families += [_text(name, "state", _column(stuck, read)) for name, read in _OF_WATCHED.items()]
+        yield from (_text(name, "state", _column(stuck, read)) for name, read in _OF_WATCHED.items())
     if stuck.verdicts_known:
-        families += [_text(name, label, _verdicts(stuck, state)) for name, (label, state) in _OF_VERDICTS.items()]
-    return "".join(families)
+        yield from (_text(name, label, _verdicts(stuck, state)) for name, (label, state) in _OF_VERDICTS.items())
 
 
 _Rows = Mapping[tuple[Role, str], Mapping[str, float]]

@@ -16,11 +16,14 @@ from exporter.record import Taken
 from exporter.sampler import take
 from exporter.sources.choice import FirstThatWorks, candidates
 
+SECONDS = 5.0
+"""Processor time that the search for the owners of stuck sockets may take."""
+
 
 def run(config: Config, form: str) -> None:
     """Sample once and print it in one of ``flags.ONCE``. Raises SampleError or SourceUnavailable."""
     source = FirstThatWorks(candidates(config.source))
-    taken = take(source, Memory(PortBook(config.ports)), config, limits.read)
+    taken = take(source, Memory(PortBook(config.ports)), config, limits.read, seconds=SECONDS)
     sys.stdout.write(_FORMS[form](config, taken, source.name))
 
 

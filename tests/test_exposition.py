@@ -36,7 +36,7 @@ class Clock:
 def made() -> tuple[Exposition, Counting, Clock]:
     registry, counting, clock = CollectorRegistry(), Counting(), Clock()
     registry.register(counting)
-    exposition = Exposition(lambda: "head 1\n", registry, clock)
+    exposition = Exposition(lambda: ["head 1\n"], registry, clock)
     exposition.refresh(valid_until=200.0)
     return exposition, counting, clock
 

@@ -28,7 +28,7 @@ def registry(record: Record, now: float = 1001.0) -> CollectorRegistry:
 
 
 def text(record: Record, now: float = 1001.0) -> str:
-    return metrics.by_port(record, now) + generate_latest(registry(record, now)).decode()
+    return "".join(metrics.by_port(record, now)) + generate_latest(registry(record, now)).decode()
 
 
 def values(families: Iterable[Metric]) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -53,7 +53,7 @@ def test_promtool_finds_nothing_to_say_about_the_exposition() -> None:
 def test_both_formats_say_the_same_when_parsed_back() -> None:
     made = registry(samples.record())
 
-    head = metrics.by_port(samples.record(), 1001.0)
+    head = "".join(metrics.by_port(samples.record(), 1001.0))
     simple = values(parse_text(head + generate_latest(made).decode()))
     openmetrics = values(parse_openmetrics(head + generate_openmetrics(made).decode()))  # type: ignore[no-untyped-call]
 
@@ -66,7 +66,7 @@ def test_an_old_census_is_left_out_and_the_exporter_is_down() -> None:
 
     assert made.get_sample_value("tcpstate_up") == 0
     assert made.get_sample_value("tcpstate_ephemeral_ports") is None
-    assert metrics.by_port(samples.record(), 1015.1) == ""
+    assert list(metrics.by_port(samples.record(), 1015.1)) == []
     assert made.get_sample_value("tcpstate_last_sample_timestamp_seconds") == 1_700_000_000
 
 
@@ -81,7 +81,7 @@ def test_without_any_good_sample_only_the_exporter_speaks_of_itself() -> None:
     record = replace(samples.record(), last=None)
     names = {family.name for family in registry(record).collect()}
 
-    assert metrics.by_port(record, 1001.0) == ""
+    assert list(metrics.by_port(record, 1001.0)) == []
     assert not names & {"tcpstate_ephemeral_ports", "tcpstate_stuck_sockets_by_owner", "tcpstate_tracked_sockets"}
     assert {"tcpstate_up", "tcpstate_sample_failures", "tcpstate_build"} <= names
 

@@ -7,6 +7,7 @@ from threading import Thread
 
 import pytest
 
+from exporter import sampler as sampling
 from exporter.config import Config
 from exporter.errors import ExporterError, Malformed, SourceUnavailable, TimedOut
 from exporter.limits import Limits
@@ -205,3 +206,36 @@ def test_the_loop_samples_until_it_is_stopped_and_closes_its_source() -> None:
     assert not thread.is_alive()
     assert [record.samples for record in records] == [1, 2, 3]
     assert source.closed
+
+
+def test_the_search_for_owners_gets_what_the_reading_leaves_and_a_quarter_at_least(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[float] = []
+    monkeypatch.setattr(sampling, "_find_owners", lambda *arguments: given.append(arguments[-1]))
+    for spent in (0.1, 3.0):
+        stage = Stage(Script("sock_diag"), config=Config(interval=10.0, max_cpu=0.1))
+        stage.sampler._clocks = Clocks(lambda: 0.0, lambda: 0.0, chain([0.0, 0.0], repeat(spent)).__next__)
+        stage.sample()
+
+    assert given == [pytest.approx(0.9), pytest.approx(0.25)]
+
+
+def test_silence_is_asked_for_in_the_first_sample_and_after_a_gap() -> None:
+    source = Script("sock_diag")
+    stage = Stage(source)
+    for now in (0.0, 5.0, 500.0):
+        stage.time.now = now
+        stage.sample()
+
+    assert source.silences == [True, False, True]
+
+
+def test_another_source_knows_no_ages_and_asks_for_silence() -> None:
+    source = Script("sock_diag")
+    stage = Stage(source)
+    stage.sample()
+    stage.sampler.follow(Config(source="procfs"))
+    stage.sample()
+
+    assert source.silences == [True, True]

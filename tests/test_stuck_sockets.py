@@ -1,6 +1,7 @@
 """The exporter as a process, beside processes that leak."""
 
 import json
+import math
 import os
 import subprocess
 import time
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.kernel
 AFTER = 2
 """Seconds after which a socket is stuck, in these tests."""
 CONFIG = f"""
-interval: 200ms
+interval: 500ms
 max_cpu: 100%
 stuck_after: {{fin_wait2: {AFTER}s, close_wait: {AFTER}s, last_ack: {AFTER}s, fin_wait1: {AFTER}s}}
 """
@@ -51,7 +52,9 @@ def worker() -> Iterator[Cgroup]:
 
 
 def stuck(running: Process, **labels: str) -> float:
-    return running.value("tcpstate_stuck_sockets", **labels)
+    """How many are stuck; not a number while the exporter has no fresh sample."""
+    found = [one.value for one in running.samples("tcpstate_stuck_sockets") if labels.items() <= one.labels.items()]
+    return sum(found) if found else math.nan
 
 
 def owners(running: Process) -> dict[tuple[str, str, str], float]:
@@ -116,6 +119,7 @@ def test_a_restart_forgets_no_age(recipe: Recipe, pair: Pair, tmp_path: Path, qu
             with exporter(made.place, tmp_path / "log", quick) as running:
                 assert stuck(running, state=made.state.label) == 4
                 assert running.value("tcpstate_oldest_socket_age_seconds", state=made.state.label) >= AFTER
+                assert {str(one["local"]).split("]:")[0] for one in stuck_list(running)} <= {"[fd99::1", "[fd99::2"}
 
 
 def test_owners_are_named_by_cgroup_and_process(
@@ -182,6 +186,32 @@ def test_procfs_tells_how_sockets_end_and_who_holds_them(pair: Pair, tmp_path: P
         wait_for(lambda: sum(owners(running).values()) == 3, "they have an owner")
 
 
+def test_psutil_tells_ages_and_processes_and_not_how_sockets_end(pair: Pair, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG.replace("500ms", "2s") + "source: psutil\n")
+    with (
+        recipes.fin_wait2_held(pair, "4", 3),
+        exporter(pair.a, tmp_path / "log", f"--config.file={tmp_path / 'config.yaml'}") as running,
+    ):
+        wait_for(lambda: stuck(running, state="fin_wait2") == 3, "they are stuck", seconds=20)
+        own = Path("/proc/self/comm").read_text().strip()
+        wait_for(lambda: set(owners(running)) == {("fin_wait2", "", own)}, "their process is named")
+
+        assert running.samples("tcpstate_fin_wait2_sockets") == []
+        assert running.samples("tcpstate_close_wait_sockets") == []
+
+
+def test_owners_can_be_left_out(pair: Pair, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG + "owners: {enabled: false}\n")
+    with (
+        recipes.fin_wait2_held(pair, "4", 3),
+        exporter(pair.a, tmp_path / "log", f"--config.file={tmp_path / 'config.yaml'}") as running,
+    ):
+        wait_for(lambda: stuck(running, state="fin_wait2") == 3, "they are stuck", seconds=20)
+
+        assert "tcpstate_stuck_sockets_by_owner" not in running.ask().body
+        assert {(one["cgroup"], one["process"]) for one in stuck_list(running)} == {(None, None)}
+
+
 def test_a_browser_shows_hostile_names_as_text(host: Namespace, tmp_path: Path, quick: str) -> None:
     hostile = f"<img src=x onerror=document.title='owned'>-{os.getpid()}"
     with (
@@ -191,11 +221,11 @@ def test_a_browser_shows_hostile_names_as_text(host: Namespace, tmp_path: Path, 
         exporter(host, tmp_path / "log", quick) as running,
     ):
         wait_for(lambda: any(key[1] == f"/{hostile}" for key in owners(running)), "the hostile owner shows", seconds=20)
+        wait_for(lambda: "&lt;img src=x onerror=" in browsed(host, tmp_path, "/"), "the browser shows it", seconds=30)
         page = browsed(host, tmp_path, "/")
 
         assert "<title>! " in page
         assert "<img" not in page
-        assert "&lt;img src=x onerror=" in page
         assert "&lt;b&gt;&amp;" in page
         found = browsed(host, tmp_path, "/api/v1/stuck")
         assert "<img" not in found
