@@ -10,12 +10,14 @@ from exporter.owners import Owner
 from exporter.ports import OTHER
 from exporter.stuck import Holding, StuckSocket, Watched
 from exporter.tcp import Role, State
-from exporter.verdict import ACCEPT, CLOSE, KEEPALIVE, NOTHING, READ
+from exporter.verdict import ACCEPT, CLOSE, FIN_TIMEOUT, KEEPALIVE, NOTHING, READ
 
 NEAR = 0.8
 """Share of a limit from which on it is said to be near."""
 _CONTAINER = re.compile(r"([0-9a-f]{12})[0-9a-f]{20,}")
 
+MOST = 10
+"""Findings that are said; how many more there are is said too."""
 NAMED = 2
 """Owners named in a sentence."""
 
@@ -47,21 +49,27 @@ class Usage:
 
 def findings(census: Census) -> Sequence[Finding]:
     """What is wrong, the worst first; nothing if all is well."""
-    found = [*_stuck(census), *_limits(census)]
-    return sorted(found, key=lambda one: not one.is_bad)
+    found = sorted((*_stuck(census), *_limits(census)), key=lambda one: not one.is_bad)
+    more = found[MOST:]
+    return [*found[:MOST], Finding(f"And {len(more)} more.", more[0].is_bad)] if more else found
 
 
 def usages(census: Census) -> Sequence[Usage]:
     """The limits that are known, with what is used of them, the nearest first."""
     values = census.limits.values
     known = [
-        ("TIME_WAIT sockets", census.total(State.TIME_WAIT), values.get("time_wait_limit")),
+        ("TIME_WAIT sockets", census.total(State.TIME_WAIT) + _closed(census), values.get("time_wait_limit")),
         ("Orphans of the whole host", values.get("orphan_sockets", 0), values.get("orphan_limit")),
         ("Ephemeral ports to one destination", census.busiest_destination, census.limits.ephemeral_ports),
     ]
     queues = [(f"Accept queue of port {port}", one.queued, one.limit) for port, one in census.accept_queues.items()]
     found = [Usage(name, used, limit) for name, used, limit in (*known, *queues) if limit]
     return sorted(found, key=lambda one: -one.share)
+
+
+def _closed(census: Census) -> int:
+    """Sockets in FIN_WAIT2 that their process has closed: to the kernel they are like those in TIME_WAIT."""
+    return sum(of_port[State.FIN_WAIT2].verdicts.get(FIN_TIMEOUT, 0) for of_port in census.stuck.watched.values())
 
 
 def _limits(census: Census) -> Iterator[Finding]:

@@ -1,8 +1,10 @@
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from exporter.census import AcceptQueue, Census
+from exporter.durations import spoken
 from exporter.findings import findings, owner_name, short_cgroup, usages
 from exporter.owners import Owner
 from exporter.stuck import Watched
@@ -93,6 +95,35 @@ def test_a_limit_that_is_near_is_said_and_one_that_is_reached_is_bad() -> None:
         ("Accept queue of port 81: 129 of 128 in use.", True),
         ("Accept queue of port 80: 110 of 128 in use.", False),
     ]
+
+
+def test_what_goes_wrong_on_very_many_ports_is_not_a_very_long_page() -> None:
+    census = samples.healthy()
+    one = samples.watched(close_wait=Watched(3, 150, {"close": 3}))
+    watched: dict[tuple[Role, str], Mapping[State, Watched]] = {("server", str(port)): one for port in range(1, 31)}
+
+    found = findings(replace(census, stuck=replace(census.stuck, watched=watched)))
+
+    assert len(found) == 11
+    assert found[-1].text == "And 20 more."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (0.9, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 min"),
+        (61, "1 min 1 s"),
+        (3600, "1 h"),
+        (11430, "3 h 10 min"),
+        (90061, "1 d 1 h"),
+        (86401, "1 d"),
+    ],
+)
+def test_a_duration_is_said_in_its_two_largest_units(seconds: float, words: str) -> None:
+    assert spoken(seconds) == words
 
 
 def test_nothing_wrong_is_nothing() -> None:

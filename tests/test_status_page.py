@@ -96,7 +96,7 @@ def test_cells_with_stuck_sockets_are_marked_and_zeros_are_quiet() -> None:
 def test_limits_are_bars() -> None:
     text = words(samples.record())
 
-    assert "TIME_WAIT sockets 4,002 of 131,072" in text
+    assert "TIME_WAIT sockets 4,008 of 131,072" in text
     assert "Accept queue of port 443 5 of 4,096" in text
 
 
