@@ -12,7 +12,7 @@ RUN python3 -m venv /opt/tcp-state-exporter \
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="tcp-state-exporter" \
-      org.opencontainers.image.description="Prometheus exporter that counts a host's TCP sockets by state, role and port" \
+      org.opencontainers.image.description="Prometheus exporter for a host's TCP sockets: by state, role and port, and which are stuck" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/tcp-state-exporter /opt/tcp-state-exporter
 # Nobody: no privileges are needed, and by number, so that runAsNonRoot can be checked. Nothing is written anywhere.

@@ -51,7 +51,7 @@ class _OneLineParser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _OneLineParser(
         prog=NAME,
-        description="Count this host's TCP sockets by state, role and port, and serve them to Prometheus.",
+        description="Count this host's TCP sockets by state, role and port, tell which are stuck, and serve Prometheus.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         const="table",
         choices=ONCE,
-        help="sample once, print it as a table (the default), metrics or JSON, and exit",
+        help="sample once, print it and what is stuck as a table (the default), as metrics or JSON, and exit",
     )
     _add_web(parser)
     add("--log.level", dest="log_level", choices=LEVELS, default="info", help="least severe messages to log (info)")

@@ -1,8 +1,8 @@
 """Which ports get a label of their own.
 
-A label makes eleven series for as long as it lives, so there are at most ``PortRules.max`` of them per role, and who
-has one keeps it while it has sockets and for some time beyond: series that come and go cannot be graphed, nor alerted
-on. All other ports share the label ``other``.
+A label makes some thirty series for as long as it lives, so there are at most ``PortRules.max`` of them per role, and
+who has one keeps it while it has sockets and for some time beyond: series that come and go cannot be graphed, nor
+alerted on. All other ports share the label ``other``.
 
 Places go to the ports that the configuration names; then to those that have one; then to listening ports and ports
 outside the ephemeral range, the busiest first; then to ports inside the range, where services live too, but so does
