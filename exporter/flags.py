@@ -51,7 +51,7 @@ class _OneLineParser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _OneLineParser(
         prog=NAME,
-        description="Count this host's TCP sockets by state, role and port, tell which are stuck, and serve Prometheus.",
+        description="Count this host's TCP sockets by state, role and port, tell which are stuck, for Prometheus.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
