@@ -64,6 +64,9 @@ class _Daemon:
         self._server: BoundedServer | None = None
         self._record: Record | None = None
         self._history = History()
+        self._shown: tuple[int, bool] | None = None
+        """The sample that the page was rendered for, and whether it was too old then."""
+        self._html = ""
         self._exposition = Exposition(self._by_port, self._registry(), time.monotonic)
         self._sampler = Sampler(first, limits.read, self._publish)
         self._thread = Thread(target=self._sampler.run, name="sampler", daemon=True)
@@ -124,9 +127,17 @@ class _Daemon:
         )
 
     def _page(self) -> str:
+        """Rendered once a sample, however many people look."""
+        record, now = self._latest(), time.monotonic()
+        shown = record.samples, record.is_stale(now)
+        if self._shown != shown:
+            self._shown, self._html = shown, self._render_page(record, now)
+        return self._html
+
+    def _render_page(self, record: Record, now: float) -> str:
         links = [(self._flags.telemetry_path, "metrics"), (STUCK_PATH, "stuck sockets as JSON")]
         frame = Frame(platform.node(), __version__, links)
-        return status_page.render(self._latest(), self._history.points, time.monotonic(), frame)
+        return status_page.render(record, self._history.points, now, frame)
 
     def _stuck(self, query: Query) -> str:
         record = self._latest()

@@ -62,11 +62,12 @@ _PARAMETERS: Mapping[str, Callable[[str, str], Any]] = {
 
 
 def render(taken: Taken, query: Query) -> str:
-    """The stuck sockets that *query* asks for, the oldest first, and how many there are of all kinds."""
+    """The stuck sockets that *query* asks for, a line each, the oldest first, and how many there are of all kinds."""
     stuck = taken.census.stuck
     found = islice(stuck.sockets(query.state, query.port), query.limit)
     total = sum(one.stuck for by_state in stuck.watched.values() for one in by_state.values())
-    return json.dumps({"timestamp": taken.at, "stuck": total, "sockets": [described(one) for one in found]}, indent=1)
+    sockets = ",\n".join(json.dumps(described(one)) for one in found)
+    return f'{{"timestamp": {json.dumps(taken.at)}, "stuck": {total}, "sockets": [\n{sockets}\n]}}\n'
 
 
 def described(one: StuckSocket) -> dict[str, object]:
