@@ -1,23 +1,38 @@
-"""Writes the dashboards: ``python deploy/grafana/build.py``. The JSON beside it is committed; change it here.
-
-They are of Grafana's classic model (schemaVersion 39), which every Grafana from 10 on can load from a file.
-"""
+"""Writes the dashboards: ``python deploy/grafana/build.py``. The JSON beside it is committed; change it here."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from panels import (
+    BAD,
+    DATASOURCE,
+    GOOD,
+    SHARE,
+    SOURCE,
+    WARN,
+    Column,
+    Json,
+    Panel,
+    Query,
+    Row,
+    bars,
+    dashboard,
+    instant,
+    lines,
+    link,
+    or_zero,
+    stat,
+    table,
+    variable,
+)
 
 FOLDER = Path(__file__).parent / "dashboards"
-SCHEMA_VERSION = 39
-WIDTH = 24
 
-Json = dict[str, Any]
-
-SOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 HOST = 'job=~"$job",instance=~"$instance"'
+
 PORT = f'{HOST},port=~"$port"'
+
 ROLE = f'{PORT},role=~"$role"'
 
 # One color for each state, on all panels.
@@ -34,252 +49,21 @@ STATES: Mapping[str, str] = {
     "listen": "#37872D",
     "closing": "#8F3BB8",
 }
+
 ENDS_BY: Mapping[str, str] = {"nothing": "#F2495C", "keepalive": "#FFA6B0", "fin_timeout": "#8E8E8E"}
+
 WAITS_FOR: Mapping[str, str] = {"close": "#FF9830", "read": "#FFCB7D", "accept": "#F2495C"}
+
 LIMITS: Mapping[str, str] = {"limit": "#F2495C"}
 
-GOOD, WARN, BAD = "green", "orange", "red"
 NONE_IS_GOOD = ((None, GOOD), (1, BAD))
-SHARE = ((None, GOOD), (0.8, WARN), (0.95, BAD))
-
-Steps = Sequence[tuple[float | None, str]]
-
-
-@dataclass(frozen=True)
-class Query:
-    """An expression, and what its series are called."""
-
-    expression: str
-    legend: str = "__auto"
-    instant: bool = False
-
-
-@dataclass(frozen=True)
-class Panel:
-    """What a panel shows; where it stands follows from the order and the widths."""
-
-    kind: str
-    title: str
-    description: str
-    queries: Sequence[Query]
-    width: int
-    height: int = 8
-    unit: str = "short"
-    options: Json = field(default_factory=dict)
-    defaults: Json = field(default_factory=dict)
-    overrides: Sequence[Json] = ()
-    transformations: Sequence[Json] = ()
-
-
-@dataclass(frozen=True)
-class Row:
-    """A heading and the panels below it."""
-
-    title: str
-    panels: Sequence[Panel]
-
-
-def thresholds(steps: Steps) -> Json:
-    return {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in steps]}
-
-
-def colored(colors: Mapping[str, str]) -> list[Json]:
-    """Overrides that give series of these names their colors."""
-    return [
-        {
-            "matcher": {"id": "byName", "options": name},
-            "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": color}}],
-        }
-        for name, color in colors.items()
-    ]
-
-
-def stat(  # noqa: PLR0913 - what a stat differs in
-    title: str, description: str, expression: str, steps: Steps, *, unit: str = "short", width: int = 4
-) -> Panel:
-    return Panel(
-        "stat",
-        title,
-        description,
-        [Query(expression)],
-        width,
-        4,
-        unit,
-        options={
-            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-            "colorMode": "background",
-            "graphMode": "area",
-            "justifyMode": "auto",
-            "orientation": "auto",
-            "textMode": "value",
-            "wideLayout": True,
-        },
-        defaults={
-            "color": {"mode": "thresholds"},
-            "thresholds": thresholds(steps),
-            **({"decimals": 1} if unit == "percentunit" else {}),
-        },
-    )
-
-
-def lines(
-    title: str,
-    description: str,
-    *queries: Query,
-    width: int = 12,
-    unit: str = "short",
-    colors: Mapping[str, str] | None = None,
-) -> Panel:
-    """Lines over time, never stacked, with a legend that says the latest value and the largest."""
-    return Panel(
-        "timeseries",
-        title,
-        description,
-        queries,
-        width,
-        8,
-        unit,
-        options={
-            "legend": {
-                "displayMode": "table",
-                "placement": "right",
-                "showLegend": True,
-                "calcs": ["lastNotNull", "max"],
-                "sortBy": "Last *",
-                "sortDesc": True,
-            },
-            "tooltip": {"mode": "multi", "sort": "desc"},
-        },
-        defaults={
-            "color": {"mode": "palette-classic"},
-            "min": 0,
-            "custom": {
-                "drawStyle": "line",
-                "lineWidth": 2,
-                "fillOpacity": 5,
-                "showPoints": "never",
-                "spanNulls": False,
-                "stacking": {"mode": "none", "group": "A"},
-            },
-        },
-        overrides=colored(colors or {}),
-    )
-
-
-def bars(title: str, description: str, query: Query, *, width: int = 6) -> Panel:
-    """Shares of a limit, the nearest first."""
-    return Panel(
-        "bargauge",
-        title,
-        description,
-        [query],
-        width,
-        8,
-        "percentunit",
-        options={
-            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-            "displayMode": "basic",
-            "orientation": "horizontal",
-            "showUnfilled": True,
-            "valueMode": "color",
-            "namePlacement": "auto",
-            "sizing": "auto",
-            "minVizHeight": 12,
-            "minVizWidth": 8,
-            "maxVizHeight": 40,
-        },
-        defaults={"color": {"mode": "thresholds"}, "min": 0, "max": 1, "thresholds": thresholds(SHARE)},
-    )
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table, by the name that Grafana gives it."""
-
-    name: str
-    title: str
-    unit: str = ""
-    steps: Steps = ()
-    link: str = ""
-    width: int = 0
-
-    def properties(self) -> list[Json]:
-        found: list[Json] = [{"id": "displayName", "value": self.title}]
-        if self.unit:
-            found.append({"id": "unit", "value": self.unit})
-        if self.steps:
-            cell = {"type": "color-background", "mode": "basic"}
-            found += [
-                {"id": "thresholds", "value": thresholds(self.steps)},
-                {"id": "custom.cellOptions", "value": cell},
-            ]
-        if self.link:
-            found.append({"id": "links", "value": [{"title": "Host and port", "url": self.link, "targetBlank": False}]})
-        if self.width:
-            found.append({"id": "custom.width", "value": self.width})
-        return found
-
-
-def table(  # noqa: PLR0913 - what a table differs in
-    title: str,
-    description: str,
-    queries: Sequence[Query],
-    columns: Sequence[Column],
-    sort_by: str,
-    *,
-    width: int = WIDTH,
-    height: int = 10,
-) -> Panel:
-    """The queries side by side, joined by their labels, in the order of *columns*."""
-    hidden = ("Time", "__name__", "job")
-    return Panel(
-        "table",
-        title,
-        description,
-        queries,
-        width,
-        height,
-        "string",
-        options={
-            "showHeader": True,
-            "cellHeight": "sm",
-            "sortBy": [{"displayName": sort_by, "desc": True}],
-            "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""},
-        },
-        defaults={
-            "color": {"mode": "thresholds"},
-            "thresholds": thresholds(((None, GOOD),)),
-            "custom": {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False},
-        },
-        overrides=[
-            {"matcher": {"id": "byName", "options": one.name}, "properties": one.properties()} for one in columns
-        ],
-        transformations=[
-            {"id": "merge", "options": {}},
-            {
-                "id": "organize",
-                "options": {
-                    "excludeByName": dict.fromkeys(hidden, True),
-                    "indexByName": {one.name: place for place, one in enumerate(columns)},
-                    "renameByName": {},
-                },
-            },
-        ],
-    )
-
-
-def instant(expression: str) -> Query:
-    return Query(expression, instant=True)
-
-
-def or_zero(expression: str) -> str:
-    """Zero is a value: no panel is empty because nothing is wrong."""
-    return f"({expression}) or vector(0)"
-
 
 TO_HOST = "/d/tcpstate-host?var-instance=${__data.fields.instance}&var-job=$job&${__url_time_range}"
+
 _STUCK = f"sum by (instance, role, port, state) (tcpstate_stuck_sockets{{{HOST}}})"
+
 _STUCK_BEFORE = f"sum by (instance, role, port, state) (tcpstate_stuck_sockets{{{HOST}}} offset 30m)"
+
 _MOST_STUCK = f"topk(50, {_STUCK})"
 
 FLEET = (
@@ -651,100 +435,12 @@ HOST_AND_PORT = (
     ),
 )
 
-
-def drawn(panel: Panel, number: int, x: int, y: int) -> Json:
-    targets = [
-        {
-            "datasource": SOURCE,
-            "editorMode": "code",
-            "expr": query.expression,
-            "legendFormat": query.legend,
-            "refId": chr(ord("A") + place),
-            "instant": query.instant,
-            "range": not query.instant,
-            "format": "table" if panel.kind == "table" else "time_series",
-        }
-        for place, query in enumerate(panel.queries)
-    ]
-    return {
-        "id": number,
-        "type": panel.kind,
-        "title": panel.title,
-        "description": panel.description,
-        "gridPos": {"x": x, "y": y, "w": panel.width, "h": panel.height},
-        "datasource": SOURCE,
-        "targets": targets,
-        "options": panel.options,
-        "fieldConfig": {"defaults": {"unit": panel.unit, **panel.defaults}, "overrides": [*panel.overrides]},
-        "transformations": [*panel.transformations],
-    }
-
-
-def heading(row: Row, number: int, y: int) -> Json:
-    return {
-        "id": number,
-        "type": "row",
-        "title": row.title,
-        "collapsed": False,
-        "panels": [],
-        "gridPos": {"x": 0, "y": y, "w": WIDTH, "h": 1},
-    }
-
-
-def laid_out(rows: Sequence[Row]) -> list[Json]:
-    """Panels from left to right and from top to bottom."""
-    found: list[Json] = []
-    y = 0
-    for row in rows:
-        found.append(heading(row, len(found) + 1, y))
-        x, y, height = 0, y + 1, 0
-        for panel in row.panels:
-            if x + panel.width > WIDTH:
-                x, y, height = 0, y + height, 0
-            found.append(drawn(panel, len(found) + 1, x, y))
-            x, height = x + panel.width, max(height, panel.height)
-        y += height
-    return found
-
-
-def variable(name: str, label: str, query: str) -> Json:
-    return {
-        "name": name,
-        "label": label,
-        "type": "query",
-        "datasource": SOURCE,
-        "definition": query,
-        "query": {"query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery", "qryType": 1},
-        "refresh": 2,
-        "sort": 3 if name == "port" else 1,
-        "multi": True,
-        "includeAll": True,
-        "allValue": ".+",
-        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
-        "options": [],
-        "regex": "",
-        "hide": 0,
-    }
-
-
-DATASOURCE: Json = {
-    "name": "datasource",
-    "label": "Data source",
-    "type": "datasource",
-    "query": "prometheus",
-    "current": {},
-    "options": [],
-    "refresh": 1,
-    "regex": "",
-    "multi": False,
-    "includeAll": False,
-    "hide": 0,
-}
 OF_FLEET = (
     DATASOURCE,
     variable("job", "Job", "label_values(tcpstate_build_info, job)"),
     variable("instance", "Instance", 'label_values(tcpstate_build_info{job=~"$job"}, instance)'),
 )
+
 OF_HOST = (
     *OF_FLEET,
     variable("role", "Role", f"label_values(tcpstate_sockets{{{HOST}}}, role)"),
@@ -762,47 +458,22 @@ ALERTS: Json = {
     "textFormat": "{{role}} {{port}}",
 }
 
-
-def link(title: str, uid: str) -> Json:
-    return {
-        "title": title,
-        "type": "link",
-        "icon": "dashboard",
-        "url": f"/d/{uid}?${{datasource:queryparam}}&${{job:queryparam}}",
-        "keepTime": True,
-        "includeVars": False,
-        "targetBlank": False,
-        "asDropdown": False,
-        "tags": [],
-        "tooltip": title,
-    }
-
-
-def dashboard(uid: str, title: str, rows: Sequence[Row], variables: Sequence[Json], links: Sequence[Json]) -> Json:
-    return {
-        "uid": uid,
-        "title": title,
-        "schemaVersion": SCHEMA_VERSION,
-        "version": 1,
-        "editable": False,
-        "graphTooltip": 1,
-        "tags": ["tcp", "tcp-state-exporter"],
-        "timezone": "browser",
-        "refresh": "1m",
-        "time": {"from": "now-3h", "to": "now"},
-        "annotations": {"list": [ALERTS]},
-        "links": [*links],
-        "templating": {"list": [*variables]},
-        "panels": laid_out(rows),
-    }
-
-
 DASHBOARDS: Mapping[str, Json] = {
     "fleet": dashboard(
-        "tcpstate-fleet", "TCP states: fleet", FLEET, OF_FLEET, [link("Host and port", "tcpstate-host")]
+        "tcpstate-fleet",
+        "TCP states: fleet",
+        FLEET,
+        variables=OF_FLEET,
+        links=[link("Host and port", "tcpstate-host")],
+        annotations=[ALERTS],
     ),
     "host": dashboard(
-        "tcpstate-host", "TCP states: host and port", HOST_AND_PORT, OF_HOST, [link("Fleet", "tcpstate-fleet")]
+        "tcpstate-host",
+        "TCP states: host and port",
+        HOST_AND_PORT,
+        variables=OF_HOST,
+        links=[link("Fleet", "tcpstate-fleet")],
+        annotations=[ALERTS],
     ),
 }
 
