@@ -94,8 +94,8 @@ class Rows(NamedTuple):
 
     def destinations(self, chosen: bytes) -> Iterator[bytes]:
         """Remote port (big-endian), local and remote address of the sockets whose byte in *chosen* is not 0."""
-        # At least 512 KiB, and rounded up, so that one list of slices serves nearly all sizes.
-        slices = _destination_slices(self.start, self.length, 1 << max(19, len(self.data).bit_length()))
+        # At least 256 KiB, and rounded up, so that one list of slices serves nearly all sizes.
+        slices = _destination_slices(self.start, self.length, 1 << max(18, len(self.data).bit_length()))
         return map(self.data.__getitem__, compress(self._of_present(slices), chosen))
 
     def port_pairs(self, chosen: bytes) -> Iterator[tuple[int, int]]:
