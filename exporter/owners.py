@@ -42,7 +42,7 @@ class Owner(NamedTuple):
 
 
 class Owners:
-    """Remembers holders; with *processes* off only cgroups are told."""
+    """Finds and remembers holders; *cpu* is the processor time of this thread in seconds."""
 
     def __init__(
         self,
@@ -65,10 +65,12 @@ class Owners:
 
     def look(self, wanted: Mapping[Identity, Wanted], now: float, seconds: float) -> None:
         """Look for those *wanted* for about so many seconds of processor time, and go on at the next call."""
-        by_pid = {identity: one.pid for identity, one in wanted.items() if one.pid}
-        self.holders |= {identity: _named(pid) for identity, pid in by_pid.items()}
+        processes = {pid: _named(pid) for pid in {one.pid for one in wanted.values()} if pid}
+        self.holders |= {identity: processes[one.pid] for identity, one in wanted.items() if one.pid}
         by_inode = {identity: one for identity, one in wanted.items() if one.inode and not one.pid}
-        if self._search is None and by_inode and now >= self._next_search:
+        if not by_inode:
+            self._search = None
+        elif self._search is None and now >= self._next_search:
             self._begin(by_inode, now)
         self._go_on(seconds)
 

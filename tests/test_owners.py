@@ -1,7 +1,9 @@
+import os
 from collections.abc import Iterator
 from itertools import count, pairwise
 from pathlib import Path
 
+import psutil
 import pytest
 
 from exporter import descriptors
@@ -73,6 +75,27 @@ def test_a_search_goes_on_where_it_had_to_stop(proc: Proc) -> None:
     assert found[0] == [101]
     assert found[-1] == [101, 105, 109]
     assert all(len(after) - len(before) <= 1 for before, after in pairwise(found))
+
+
+def test_a_search_ends_when_there_is_nobody_left_to_search_for(proc: Proc) -> None:
+    for pid in range(1, 10):
+        proc.process(pid, f"worker{pid}", 100 + pid)
+    owners = proc.owners()
+    owners.look(wanted(109), now=0, seconds=2.5)
+
+    owners.look({}, now=5, seconds=ENOUGH)
+    owners.look(wanted(109), now=SEARCH_SECONDS - 1, seconds=ENOUGH)
+
+    assert owners.holders == {}
+
+
+def test_a_process_that_a_source_names_is_called_by_its_name(proc: Proc) -> None:
+    owners = proc.owners()
+    gone = 1 << 22
+
+    owners.look({1: Wanted(0, os.getpid()), 2: Wanted(0, gone)}, now=0, seconds=0)
+
+    assert owners.holders == {1: Holder(os.getpid(), psutil.Process().name(), ""), 2: NOBODY}
 
 
 def test_without_time_nothing_is_looked_at(proc: Proc) -> None:
