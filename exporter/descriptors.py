@@ -68,7 +68,11 @@ def holder(proc: Path, pid: int) -> Holder:
 
 
 def _processes(proc: Path) -> list[int]:
-    return sorted(int(entry.name) for entry in proc.iterdir() if entry.name.isdecimal())
+    """All that are to be seen: none where there is no /proc, which is no reason to have no sample."""
+    try:
+        return sorted(int(entry.name) for entry in proc.iterdir() if entry.name.isdecimal())
+    except OSError:
+        return []
 
 
 @contextmanager

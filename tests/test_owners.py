@@ -160,6 +160,14 @@ def test_who_may_not_look_says_so_once(
     assert message.startswith("the processes of 1 stuck sockets are left empty")
 
 
+def test_without_proc_nobody_is_found(tmp_path: Path) -> None:
+    owners = Owners(tmp_path / "none", Cgroups(tmp_path / "none"))
+
+    owners.look(wanted(5), now=0, seconds=ENOUGH)
+
+    assert owners.holders == {5: NOBODY}
+
+
 def test_a_process_that_ends_meanwhile_does_no_harm(proc: Proc) -> None:
     proc.process(1, "gone", 5)
     (proc.root / "1/comm").unlink()
