@@ -4,10 +4,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from exporter import config, flags, logs, once
-from exporter.config import Config
+from exporter import logs, once
 from exporter.errors import ConfigError, SampleError, SourceUnavailable, StartError
-from exporter.flags import NAME, Flags
+from exporter.settings import config, flags
+from exporter.settings.config import Config
+from exporter.settings.flags import NAME, Flags
 
 
 def entry() -> None:

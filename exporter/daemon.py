@@ -18,23 +18,26 @@ from threading import Thread
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.registry import CollectorRegistry
 
-from exporter import __version__, config, limits, metrics, status_page, stuck_query, web_config
-from exporter.config import Config
+from exporter import __version__
+from exporter.count.history import History
+from exporter.count.report import Report
 from exporter.errors import ConfigError, Fault, StartError
-from exporter.exposition import Exposition
-from exporter.flags import NAME, Flags
-from exporter.history import History
-from exporter.metrics import SampleCollector
-from exporter.record import Record
-from exporter.sampler import Sampler
-from exporter.server import addresses
+from exporter.kernel import limits
+from exporter.sampling.sampler import Sampler
+from exporter.server import addresses, systemd
 from exporter.server.authorization import Authorization
 from exporter.server.connections import BoundedServer, Bounds, Connections
 from exporter.server.routes import STUCK_PATH, Access, NoSampleError, Site, application
-from exporter.status_page import Frame
-from exporter.stuck_query import Query
-from exporter.tcp import State
-from exporter.web_config import WebConfig
+from exporter.settings import config, web_config
+from exporter.settings.config import Config
+from exporter.settings.flags import NAME, Flags
+from exporter.settings.web_config import WebConfig
+from exporter.show import metrics, status_page, stuck_list
+from exporter.show.exposition import Exposition
+from exporter.show.metrics import SampleCollector
+from exporter.show.status_page import Frame
+from exporter.show.stuck_query import Query
+from exporter.tcp.states import State
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +65,7 @@ class _Daemon:
         self._web = _web(flags)
         self._access = _access(self._web)
         self._server: BoundedServer | None = None
-        self._record: Record | None = None
+        self._report: Report | None = None
         self._history = History()
         self._shown: tuple[int, bool] | None = None
         """The sample that the page was rendered for, and whether it was too old then."""
@@ -105,7 +108,7 @@ class _Daemon:
         bounds = Bounds()
         connections = Connections(bounds)
         server = BoundedServer(application(self._site(), connections), connections, bounds, self._web.tls)
-        sockets = addresses.passed() if self._flags.systemd_socket else addresses.bind_all(self._flags.listen_addresses)
+        sockets = systemd.passed() if self._flags.systemd_socket else addresses.bind_all(self._flags.listen_addresses)
         server.serve(sockets)
         self._server = server
         for one in sockets:
@@ -119,7 +122,7 @@ class _Daemon:
             page=self._page,
             stuck=self._stuck,
             healthy=self._thread.is_alive,
-            ready=lambda: self._record is not None,
+            ready=lambda: self._report is not None,
             reload=self._reload if self._flags.enable_lifecycle else None,
             access=lambda: self._access,
             telemetry_path=self._flags.telemetry_path,
@@ -128,34 +131,34 @@ class _Daemon:
 
     def _page(self) -> str:
         """Rendered once a sample, however many people look."""
-        record, now = self._latest(), time.monotonic()
-        shown = record.samples, record.is_stale(now)
+        report, now = self._latest(), time.monotonic()
+        shown = report.samples, report.is_stale(now)
         if self._shown != shown:
-            self._shown, self._html = shown, self._render_page(record, now)
+            self._shown, self._html = shown, self._render_page(report, now)
         return self._html
 
-    def _render_page(self, record: Record, now: float) -> str:
+    def _render_page(self, report: Report, now: float) -> str:
         links = [(self._flags.telemetry_path, "metrics"), (STUCK_PATH, "stuck sockets as JSON")]
         frame = Frame(platform.node(), __version__, links)
-        return status_page.render(record, self._history.points, now, frame)
+        return status_page.render(report, self._history.points, now, frame)
 
     def _stuck(self, query: Query) -> str:
-        record = self._latest()
-        if record.last is None or record.is_stale(time.monotonic()):
+        report = self._latest()
+        if report.last is None or report.is_stale(time.monotonic()):
             raise NoSampleError
-        return stuck_query.render(record.last, query)
+        return stuck_list.render(report.last, query)
 
-    def _latest(self) -> Record:
-        assert self._record is not None, "nothing is served before the first sample"  # noqa: S101
-        return self._record
+    def _latest(self) -> Report:
+        assert self._report is not None, "nothing is served before the first sample"  # noqa: S101
+        return self._report
 
-    def _publish(self, record: Record) -> None:
+    def _publish(self, report: Report) -> None:
         """Called by the sampler, in its thread."""
-        self._record = record
-        if record.succeeded and record.last:
-            self._history.add(record.last.since, {state: record.last.census.total(state) for state in State})
+        self._report = report
+        if report.succeeded and report.last:
+            self._history.add(report.last.since, {state: report.last.census.total(state) for state in State})
         now = time.monotonic()
-        self._exposition.refresh(math.inf if record.is_stale(now) else record.stale_at)
+        self._exposition.refresh(math.inf if report.is_stale(now) else report.stale_at)
         if not self._sampled.is_set():
             self._loop.call_soon_threadsafe(self._sampled.set)
 

@@ -8,13 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-from exporter import limits
-from exporter.census import Memory
-from exporter.config import Config
-from exporter.ports import PortBook
-from exporter.record import Taken
-from exporter.sampler import take
-from exporter.sources.choice import FirstThatWorks, candidates
+from exporter.count.census import Memory
+from exporter.count.ports import PortBook
+from exporter.count.report import Sample
+from exporter.kernel import limits
+from exporter.kernel.choice import FirstThatWorks, candidates
+from exporter.sampling.sample import take
+from exporter.settings.config import Config
 
 SECONDS = 5.0
 """Processor time that the search for the owners of stuck sockets may take."""
@@ -23,41 +23,41 @@ SECONDS = 5.0
 def run(config: Config, form: str) -> None:
     """Sample once and print it in one of ``flags.ONCE``. Raises SampleError or SourceUnavailable."""
     source = FirstThatWorks(candidates(config.source))
-    taken = take(source, Memory(PortBook(config.ports)), config, limits.read, seconds=SECONDS)
-    sys.stdout.write(_FORMS[form](config, taken, source.name))
+    sample = take(source, Memory(PortBook(config.ports)), config, limits.read, seconds=SECONDS)
+    sys.stdout.write(_FORMS[form](config, sample, source.name))
 
 
-def _table(_config: Config, taken: Taken, _source: str) -> str:
-    from exporter import table  # noqa: PLC0415
+def _table(_config: Config, sample: Sample, _source: str) -> str:
+    from exporter.show import table  # noqa: PLC0415
 
     color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    return table.render(taken.census, color=color)
+    return table.render(sample.census, color=color)
 
 
-def _json(_config: Config, taken: Taken, source: str) -> str:
-    from exporter import document  # noqa: PLC0415
+def _json(_config: Config, sample: Sample, source: str) -> str:
+    from exporter.show import document  # noqa: PLC0415
 
-    return document.render(taken, source) + "\n"
+    return document.render(sample, source) + "\n"
 
 
-def _prometheus(config: Config, taken: Taken, source: str) -> str:
+def _prometheus(config: Config, sample: Sample, source: str) -> str:
     from prometheus_client import CollectorRegistry  # noqa: PLC0415
 
-    from exporter import metrics  # noqa: PLC0415
-    from exporter.exposition import Exposition  # noqa: PLC0415
-    from exporter.formats import Format, Variant  # noqa: PLC0415
-    from exporter.record import Record, Reload  # noqa: PLC0415
+    from exporter.count.report import Reload, Report  # noqa: PLC0415
+    from exporter.show import metrics  # noqa: PLC0415
+    from exporter.show.exposition import Exposition  # noqa: PLC0415
+    from exporter.show.formats import Format, Variant  # noqa: PLC0415
 
-    record = Record(
-        source, config.interval, Reload(succeeded=True, succeeded_at=taken.at), taken, succeeded=True, samples=1
+    report = Report(
+        source, config.interval, Reload(succeeded=True, succeeded_at=sample.at), sample, succeeded=True, samples=1
     )
     registry = CollectorRegistry()
-    registry.register(metrics.SampleCollector(lambda: record, time.monotonic))
-    exposition = Exposition(lambda: metrics.by_port(record, time.monotonic()), registry, time.monotonic)
+    registry.register(metrics.SampleCollector(lambda: report, time.monotonic))
+    exposition = Exposition(lambda: metrics.by_port(report, time.monotonic()), registry, time.monotonic)
     return exposition.render(Variant(Format.TEXT_0_0_4, gzip=False)).decode()
 
 
-_FORMS: Mapping[str, Callable[[Config, Taken, str], str]] = {
+_FORMS: Mapping[str, Callable[[Config, Sample, str], str]] = {
     "table": _table,
     "json": _json,
     "prometheus": _prometheus,

@@ -1,1 +1,1 @@
-"""Bytes or text from the kernel in, values out. Nothing here can do I/O."""
+"""Bytes and text of the kernel in, values out. Never does I/O, never decides."""

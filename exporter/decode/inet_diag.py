@@ -25,7 +25,8 @@ from exporter import masks
 from exporter.decode.addresses import with_port
 from exporter.decode.netlink import Run
 from exporter.errors import Malformed
-from exporter.tcp import Ends, Listener, Socket, State
+from exporter.tcp.sockets import Ends, Listener, Socket
+from exporter.tcp.states import State
 
 TCPDIAG_GETSOCK = 18
 SOCK_DIAG_BY_FAMILY = 20

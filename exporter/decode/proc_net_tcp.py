@@ -11,7 +11,8 @@ import sys
 
 from exporter.decode.addresses import with_port
 from exporter.errors import Malformed, Truncated
-from exporter.tcp import BULK, Ends, Listener, Socket, State
+from exporter.tcp.sockets import Ends, Listener, Socket
+from exporter.tcp.states import BULK, State
 
 HEADER_WORD = b"local_address"
 _COLUMNS = 10

@@ -1,1 +1,1 @@
-"""The HTTP server."""
+"""HTTP: connections, routes, who may ask. Never knows what the bytes mean that it serves."""

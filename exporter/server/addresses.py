@@ -3,15 +3,12 @@
 import errno
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from tornado.netutil import bind_sockets
 
 from exporter.errors import StartError
-
-_FIRST_PASSED = 3
-"""The first descriptor that systemd passes (SD_LISTEN_FDS_START)."""
 
 
 def bind(address: str) -> list[socket.socket]:
@@ -61,19 +58,3 @@ def _hint(port: int, proc: Path = Path("/proc")) -> str:
     if not low <= port <= high:
         return ""
     return f"; an outgoing connection may have it: reserve it with net.ipv4.ip_local_reserved_ports={port}"
-
-
-def passed(environment: Mapping[str, str] = os.environ, pid: int | None = None) -> list[socket.socket]:
-    """The listening sockets that systemd passes (sd_listen_fds(3)). Raises StartError if there are none."""
-    if environment.get("LISTEN_PID") != str(os.getpid() if pid is None else pid):
-        raise StartError("--web.systemd-socket: systemd has passed no socket to this process")
-    count = environment.get("LISTEN_FDS", "")
-    if not count.isdigit() or not int(count):
-        raise StartError(f"--web.systemd-socket: expected a number of sockets in LISTEN_FDS, found {count!r}")
-    try:
-        sockets = [socket.socket(fileno=_FIRST_PASSED + index) for index in range(int(count))]
-    except OSError as error:
-        raise StartError(f"--web.systemd-socket: a passed descriptor is no socket: {error.strerror}") from error
-    for one in sockets:
-        one.setblocking(False)
-    return sockets

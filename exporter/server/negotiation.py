@@ -7,7 +7,7 @@ format that everybody reads.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from exporter.formats import Format, Variant
+from exporter.show.formats import Format, Variant
 
 MAX_LENGTH = 2048
 """Bytes of a header that are looked at; Prometheus' own have some hundred."""

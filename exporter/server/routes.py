@@ -15,13 +15,13 @@ from tornado.http1connection import HTTP1Connection
 from tornado.iostream import IOStream
 from tornado.web import Application, HTTPError, RequestHandler
 
-from exporter import stuck_query
 from exporter.errors import ConfigError
-from exporter.formats import Variant
 from exporter.server.authorization import Authorization, NotChecked
 from exporter.server.connections import Connections
 from exporter.server.negotiation import choose
-from exporter.stuck_query import Query
+from exporter.show import stuck_query
+from exporter.show.formats import Variant
+from exporter.show.stuck_query import Query
 
 Value = TypeVar("Value")
 

@@ -43,14 +43,16 @@ for _ in sys.stdin:
 
 _PREPARE = """
 import time
-from exporter import limits, sampler
-from exporter.census import Memory
-from exporter.config import Config
-from exporter.ports import PortBook, PortRules
-from exporter.sources.sock_diag import SockDiag
-from exporter.stuck import OwnerRules, StuckRules
-from exporter.suspects import Suspects
-from exporter.tcp import WATCHED
+from exporter.kernel import limits
+from exporter.sampling import sampler
+from exporter.count.census import Memory
+from exporter.settings.config import Config
+from exporter.count.ports import PortBook
+from exporter.count.rules import PortRules
+from exporter.kernel.sock_diag import SockDiag
+from exporter.count.rules import OwnerRules, StuckRules
+from exporter.count.suspects import Suspects
+from exporter.tcp.states import WATCHED
 
 def sample(config):
     sampler.take(source, memory, config, limits.read)

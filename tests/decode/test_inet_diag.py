@@ -6,8 +6,9 @@ from exporter.decode import inet_diag, netlink
 from exporter.decode.inet_diag import Rows
 from exporter.decode.netlink import Run
 from exporter.errors import Malformed, SampleError
-from exporter.roles import wire
-from exporter.tcp import Listener, Socket, State, Timer
+from exporter.tcp.roles import wire
+from exporter.tcp.sockets import Listener, Socket
+from exporter.tcp.states import State, Timer
 from tests.decode.messages import MINI, SEQUENCE, about, message, stream
 
 # As a little-endian host sends it.

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from exporter.decode import proc_net_tcp
 from exporter.errors import Malformed, SampleError, Truncated
-from exporter.tcp import Listener, Socket, State, Timer
+from exporter.tcp.sockets import Listener, Socket
+from exporter.tcp.states import State, Timer
 
 HEADING = b"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
 LISTEN = (

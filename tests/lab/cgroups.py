@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.cgroups import ROOTS
+from exporter.kernel.cgroups import ROOTS
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from exporter.tcp import State
+from exporter.tcp.states import State
 from tests.lab.netns import Namespace
 from tests.lab.population_worker import CLIENT_PORTS
 from tests.lab.witness import by_state, mini_sockets, wait_for

@@ -12,7 +12,8 @@ from functools import wraps
 from itertools import product
 from typing import Literal
 
-from exporter.tcp import Role, State
+from exporter.tcp.sockets import Role
+from exporter.tcp.states import State
 from tests.lab.netns import Namespace, Pair
 from tests.lab.witness import by_state, wait_for
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter.tcp import State
+from exporter.tcp.states import State
 from tests.lab.netns import Namespace
 
 _STATES = {

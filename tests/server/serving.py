@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Event, Thread
 
-from exporter.formats import Variant
 from exporter.server import addresses
 from exporter.server.connections import BoundedServer, Bounds, Connections
 from exporter.server.routes import Site, application
+from exporter.show.formats import Variant
 
 QUICK = Bounds(connections=64, request=1.0, idle=30.0, answer=1.0)
 """Deadlines that tests can wait for."""

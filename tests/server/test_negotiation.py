@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.formats import Format, Variant
 from exporter.server.negotiation import MAX_LENGTH, choose
+from exporter.show.formats import Format, Variant
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0;q=0.75,application/openmetrics-text;version=0.0.1;q=0.5,"

@@ -6,9 +6,9 @@ import psutil
 import pytest
 
 from exporter.errors import ConfigError, Fault
-from exporter.formats import Format, Variant
 from exporter.server.routes import NoSampleError
-from exporter.stuck_query import Query
+from exporter.show.formats import Format, Variant
+from exporter.show.stuck_query import Query
 from tests.lab.witness import wait_for
 from tests.server.serving import Bytes, serving, site
 

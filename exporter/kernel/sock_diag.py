@@ -1,0 +1,201 @@
+"""Sockets through NETLINK_SOCK_DIAG, the interface behind ss(8). No privileges are needed.
+
+The legacy request walks the kernel's table once for IPv4 and IPv6 together; where a kernel refuses it, one modern
+request for each family does the same in twice the walks. Listening sockets stand in a table of their own and come
+first, because the roles follow from them; everything else comes in one walk. TIME_WAIT sockets are described in
+shorter messages than the rest, and messages of two lengths in turn take longer to count than a second walk does once
+there are many of them: then they get one.
+"""
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from exporter.decode import inet_diag, netlink
+from exporter.decode.inet_diag import Rows
+from exporter.errors import Interrupted, KernelRefused, Malformed, ReadFailed, SourceUnavailable, TimedOut, Truncated
+from exporter.kernel.source import RolesFor, Snapshot, Watch
+from exporter.tcp.sockets import Listener, Socket
+from exporter.tcp.states import BULK, SILENT, State
+from exporter.tcp.tally import Tally
+
+NETLINK_SOCK_DIAG = 4
+TIMEOUT_SECONDS = 10
+"""How long the kernel may take for the next datagram. It answers within a millisecond, or never."""
+
+MAX_DATAGRAM = 1 << 16
+"""Bytes that there is room for. The kernel sends up to 32 KiB at a time, and cuts off what does not fit."""
+BATCH = 3 * MAX_DATAGRAM
+"""Bytes received before they are decoded: what is done once a batch is nothing beside what is done per socket. The
+buffer is kept, for memory that is given back and taken again costs a page fault for every 4 KiB each time."""
+
+_LISTEN = 1 << State.LISTEN
+_TIME_WAIT = 1 << State.TIME_WAIT
+# Bits 1 to 11 but for LISTEN. Bit 13 would add sockets that are bound and nothing else, which no other tool counts.
+_CONNECTED = 0xFFE & ~_LISTEN
+
+_SILENT = sum(1 << state for state in SILENT)
+
+_UNSUPPORTED = {errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.EPERM, errno.EACCES}
+
+
+class Walk(NamedTuple):
+    """One walk through the kernel's table."""
+
+    states: int
+    """The bit set of states whose sockets are wanted."""
+    extensions: int = 0
+    """The bit set of attributes that are wanted besides those that always come."""
+
+
+def connect() -> socket.socket:
+    """A netlink socket for the network namespace of this thread.
+
+    Raises SourceUnavailable where there is no AF_NETLINK, or a sandbox forbids it.
+    """
+    try:
+        found = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
+    except (AttributeError, OSError) as error:
+        raise SourceUnavailable(f"no netlink socket: {error}") from error
+    # Not settimeout(): that would cost a poll(2) for each of a thousand datagrams.
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", TIMEOUT_SECONDS, 0))
+    return found
+
+
+class SockDiag:
+    """The source over one netlink socket, opened when first needed and anew after any error."""
+
+    name = "sock_diag"
+
+    def __init__(self, connect: Callable[[], socket.socket] = connect) -> None:
+        self._connect = connect
+        self._socket: socket.socket | None = None
+        self._families: tuple[int, ...] = ()
+        """The address families to ask for one by one; none as long as the legacy request works."""
+        self._time_waits_apart = False
+        self._buffer = memoryview(bytearray(BATCH))
+
+    def read(self, roles_for: RolesFor, watch: Watch, *, silences: bool = False) -> Snapshot:
+        """Read all sockets; see ``Source.read``. An interrupted dump is tried once more."""
+        walks = self._walks(silences=silences)
+        try:
+            return self._read_or_close(roles_for, watch, walks)
+        except Interrupted:
+            return self._read_or_close(roles_for, watch, walks)
+        except KernelRefused as refusal:
+            self._fall_back(refusal)
+            return self.read(roles_for, watch, silences=silences)
+
+    def _fall_back(self, refusal: KernelRefused) -> None:
+        """Ask for each family from now on, if it was the legacy request that the kernel does not know."""
+        if refusal.errno not in _UNSUPPORTED:
+            raise refusal
+        if self._families:
+            raise SourceUnavailable(f"no dump of TCP sockets: {refusal}") from refusal
+        self._families = (socket.AF_INET, socket.AF_INET6)
+
+    def _read_or_close(self, roles_for: RolesFor, watch: Watch, walks: Sequence[Walk]) -> Snapshot:
+        """What is left of an unfinished dump would be taken for the answer to the next request."""
+        try:
+            return self._read(roles_for, watch, walks)
+        except Exception:
+            self.close()
+            raise
+
+    def _read(self, roles_for: RolesFor, watch: Watch, walks: Sequence[Walk]) -> Snapshot:
+        listeners = self._listeners()
+        roles = roles_for(listeners)
+        bulk = {state: Tally(roles) for state in BULK}
+        for walk in walks:
+            for rows in self._dump(walk):
+                watch(_count(rows, bulk))
+        time_waits = bulk[State.TIME_WAIT].sockets()
+        self._time_waits_apart = time_waits > 1000 + bulk[State.ESTABLISHED].sockets() // 8
+        return Snapshot(listeners, bulk, inet_diag.ends)
+
+    def _walks(self, *, silences: bool) -> Sequence[Walk]:
+        """What to ask for together."""
+        asked = (Walk(_SILENT, inet_diag.INFO),) if silences else ()
+        rest = _CONNECTED & ~_SILENT if silences else _CONNECTED
+        if self._time_waits_apart:
+            return (*asked, Walk(rest & ~_TIME_WAIT), Walk(_TIME_WAIT))
+        return (*asked, Walk(rest))
+
+    def _listeners(self) -> Sequence[Listener]:
+        return [listener for rows in self._dump(Walk(_LISTEN)) for listener in rows.listeners()]
+
+    def _dump(self, walk: Walk) -> Iterator[Rows]:
+        if not self._families:
+            yield from self._ask(inet_diag.TCPDIAG_GETSOCK, inet_diag.legacy_request(*walk))
+        for family in self._families:
+            yield from self._ask(inet_diag.SOCK_DIAG_BY_FAMILY, inet_diag.request(family, *walk))
+
+    def _ask(self, message_type: int, body: bytes) -> Iterator[Rows]:
+        sequence = int.from_bytes(os.urandom(4), "little")
+        netlink_socket = self._open()
+        _send(netlink_socket, netlink.request(message_type, sequence, body))
+        done = False
+        while not done:
+            messages, done = self._receive(netlink_socket, sequence)
+            yield from map(inet_diag.rows, netlink.runs(messages, sequence))
+
+    def _receive(self, netlink_socket: socket.socket, sequence: int) -> tuple[bytes, bool]:
+        """Some datagrams end to end, and whether the dump ends with them."""
+        size, done = 0, False
+        while not done and size <= BATCH - MAX_DATAGRAM:
+            received = _receive(netlink_socket, self._buffer[size : size + MAX_DATAGRAM])
+            done = netlink.is_last(self._buffer[size : size + received], sequence)
+            size += received
+        return bytes(self._buffer[:size]), done
+
+    def _open(self) -> socket.socket:
+        if self._socket is None:
+            self._socket = self._connect()
+        return self._socket
+
+    def close(self) -> None:
+        """Close the netlink socket; the next reading opens another."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def _count(rows: Rows, bulk: dict[State, Tally]) -> list[Socket]:
+    """Count those of *rows* that are in a bulk state, and give the others."""
+    states = rows.states
+    left = len(states)
+    for state, tally in bulk.items():
+        here = states.count(state)
+        if here:
+            tally.add(rows if here == len(states) else rows.having(_ONLY[state]))
+            left -= here
+    return rows.having(_WATCHED).sockets() if left else []
+
+
+_ONLY = {state: frozenset({int(state)}) for state in BULK}
+_WATCHED = frozenset(range(256)) - frozenset(BULK)
+
+
+def _send(netlink_socket: socket.socket, request: bytes) -> None:
+    try:
+        netlink_socket.send(request)
+    except OSError as error:
+        raise ReadFailed(f"cannot ask for a dump: {error}") from error
+
+
+def _receive(netlink_socket: socket.socket, buffer: memoryview) -> int:
+    """Receive a datagram into *buffer*; its length."""
+    try:
+        length, _, flags, sender = netlink_socket.recvmsg_into([buffer])
+    except BlockingIOError as error:
+        raise TimedOut(f"no answer from the kernel in {TIMEOUT_SECONDS} s") from error
+    except OSError as error:
+        raise ReadFailed(f"cannot receive a dump: {error}") from error
+    if flags & socket.MSG_TRUNC:
+        raise Truncated(f"a datagram was longer than {MAX_DATAGRAM} bytes")
+    if sender[0]:
+        raise Malformed(f"an answer from process {sender[0]}, expected the kernel")
+    return length

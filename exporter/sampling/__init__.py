@@ -1,0 +1,1 @@
+"""Joins kernel and count: one sample, the loop, its pace. Never formats."""

@@ -1,1 +1,0 @@
-"""Ways to ask the kernel for its TCP sockets: the only code, with ``limits``, that does so."""

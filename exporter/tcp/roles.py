@@ -1,0 +1,74 @@
+"""Which end of a connection is ours, told from its two ports.
+
+A socket whose local port listens belongs to that service, and so does one whose local port lies outside the
+ephemeral range while the remote one lies inside: its listener has just died. Every other socket was dialled from
+here, to the remote port.
+
+Most sockets are told by their local port alone. ``Roles.kinds`` is that knowledge as a table of one byte a port, so
+that a whole column of ports is looked up without a line of Python for each.
+"""
+
+import sys
+from collections.abc import Iterable
+from functools import lru_cache
+
+from exporter.tcp.sockets import PORTS, Service
+
+DIALLED = 0
+"""The port is ephemeral and nobody listens there: the socket is a client's."""
+UNDECIDED = 1
+"""The remote port has to be looked at too, or there are more listening ports than kinds."""
+FIRST_LISTENING = 2
+_KINDS = 256
+
+
+class Roles:
+    """The roles that follow from the *listening* ports, the busiest first, and the *ephemeral* range.
+
+    ``kinds`` is indexed by the local port in network byte order read as a native number, which is how the kernel's
+    dumps hold it.
+    """
+
+    def __init__(self, listening: Iterable[int], ephemeral: range) -> None:
+        self._ephemeral = ephemeral
+        self._listening = tuple(dict.fromkeys(listening))
+        self._services = {port: Service("server", port) for port in self._listening}
+        self.kinds = self._table()
+
+    def _table(self) -> bytes:
+        kinds = bytearray(_unlistened(self._ephemeral.start, self._ephemeral.stop))
+        for kind, port in enumerate(self._listening, FIRST_LISTENING):
+            kinds[wire(port)] = kind if kind < _KINDS else UNDECIDED
+        return bytes(kinds)
+
+    def service(self, kind: int) -> Service:
+        """The service whose listening port has *kind*, at least FIRST_LISTENING."""
+        return self._services[self._listening[kind - FIRST_LISTENING]]
+
+    def endpoint(self, local: int, remote: int) -> Service:
+        """What the socket with these two ports is counted under."""
+        if local in self._services:
+            return self._services[local]
+        if local not in self._ephemeral and remote in self._ephemeral:
+            return Service("server", local)
+        return Service("client", remote)
+
+    def dialled(self, local: int) -> bool:
+        """Whether the kernel chose the local port *local* for an outgoing connection."""
+        return local in self._ephemeral and local not in self._services
+
+
+def wire(port: int) -> int:
+    """*port* in network byte order, read as a native number (htons)."""
+    return int.from_bytes(port.to_bytes(2, "big"), sys.byteorder)
+
+
+@lru_cache(maxsize=4)
+def _unlistened(start: int, stop: int) -> bytes:
+    """The table of kinds while nobody listens."""
+    inside = stop - start
+    by_port = bytes([UNDECIDED]) * start + bytes([DIALLED]) * inside + bytes([UNDECIDED]) * (PORTS - stop)
+    if sys.byteorder == "big":
+        return by_port
+    # Swapping the two bytes of an index is transposing the table as a square of 256 by 256.
+    return b"".join(by_port[low::256] for low in range(256))

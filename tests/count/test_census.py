@@ -1,0 +1,129 @@
+from collections import Counter
+from collections.abc import Sequence
+from itertools import count
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.count.census import AcceptQueue, Census, Count, Memory
+from exporter.count.ports import PortBook
+from exporter.count.rules import PortRules, StuckRules
+from exporter.kernel.source import take
+from exporter.tcp.limits import Limits
+from exporter.tcp.sockets import Ends, Listener, Socket
+from exporter.tcp.states import State
+
+CONNECTED = [state for state in State if state is not State.LISTEN]
+
+
+COOKIES = count(1)
+
+
+def socket(state: State, local: int, remote: int, peer: bytes = b"peer") -> Socket:
+    return Socket(state, local, remote, remote.to_bytes(2, "big") + peer, cookie=next(COOKIES))
+
+
+def counting(rules: PortRules) -> Count:
+    return Count(Memory(PortBook(rules)), StuckRules(), Limits(), now=0.0)
+
+
+def no_ends(_: Socket) -> Ends:
+    return Ends("", "")
+
+
+def census(
+    sockets: Sequence[Socket] = (), listeners: Sequence[Listener] = (), rules: PortRules | None = None
+) -> Census:
+    counter = counting(rules or PortRules())
+    return counter.census(take(listeners, sockets, counter.roles_for, counter.watch, no_ends))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(CONNECTED), st.integers(1, 65535), st.integers(1, 65535)), max_size=40),
+    st.lists(st.integers(1, 65535), max_size=10),
+    st.integers(1, 3),
+)
+def test_every_socket_is_counted_exactly_once(
+    sockets: list[tuple[State, int, int]], listening: list[int], places: int
+) -> None:
+    """Whatever the roles and however few labels there are, the sum over all ports is the number of sockets."""
+    found = census(
+        [socket(*one) for one in sockets], [Listener(port, 0, 1) for port in listening], PortRules(max=places)
+    )
+
+    expected = Counter(state for state, _, _ in sockets) + Counter({State.LISTEN: len(listening)})
+    assert {state: found.total(state) for state in State if found.total(state)} == expected
+
+
+def test_a_known_port_has_all_states_and_each_role_has_the_rest() -> None:
+    found = census(listeners=[Listener(8080, 0, 128)])
+
+    assert list(found.sockets) == [("server", "8080"), ("server", "other"), ("client", "other")]
+    assert all(list(counts) == list(State) for counts in found.sockets.values())
+    assert sum(sum(counts.values()) for counts in found.sockets.values()) == 1
+
+
+def test_both_ends_of_a_loopback_connection_count_once_each() -> None:
+    found = census(
+        [socket(State.ESTABLISHED, 8080, 40000), socket(State.ESTABLISHED, 40000, 8080)], [Listener(8080, 0, 128)]
+    )
+
+    assert found.sockets["server", "8080"][State.ESTABLISHED] == 1
+    assert found.sockets["client", "8080"][State.ESTABLISHED] == 1
+
+
+def test_the_fullest_queue_speaks_for_workers_that_share_a_port() -> None:
+    """Fifteen empty queues do not help the clients of the sixteenth."""
+    found = census(listeners=[Listener(80, 3, 4096), Listener(80, 127, 128), Listener(80, 0, 128)])
+
+    assert found.accept_queues == {"80": AcceptQueue(127, 128)}
+
+
+def test_a_source_that_does_not_know_queues_gives_none() -> None:
+    assert census(listeners=[Listener(80, None, None)]).accept_queues == {}
+
+
+def test_a_queue_without_a_known_limit_is_still_a_queue() -> None:
+    assert census(listeners=[Listener(80, 7, None)]).accept_queues == {"80": AcceptQueue(7, None)}
+
+
+def test_ports_that_found_no_place_are_counted() -> None:
+    found = census(listeners=[Listener(port, 0, 128) for port in range(1, 8)], rules=PortRules(max=3))
+
+    assert found.folded_ports == {"server": 4, "client": 0}
+    assert found.sockets["server", "other"][State.LISTEN] == 4
+
+
+def test_the_busiest_destination_is_counted_over_all_states() -> None:
+    found = census(
+        [
+            *(socket(State.ESTABLISHED, 40000 + index, 443, b"one") for index in range(3)),
+            *(socket(State.TIME_WAIT, 41000 + index, 443, b"one") for index in range(4)),
+            socket(State.SYN_SENT, 42000, 443, b"one"),
+            *(socket(State.ESTABLISHED, 43000 + index, 443, b"two") for index in range(5)),
+        ]
+    )
+
+    assert found.busiest_destination == 8
+
+
+def test_a_socket_that_comes_twice_is_counted_once() -> None:
+    """A socket that changes its place in the table while that is walked can be met again."""
+    one = socket(State.CLOSE_WAIT, 80, 40000)
+
+    found = census([one, one, socket(State.CLOSE_WAIT, 80, 40001)])
+
+    assert found.total(State.CLOSE_WAIT) == 2
+    assert found.stuck.tracked == 2
+
+
+def test_a_reading_that_starts_over_forgets_what_it_had() -> None:
+    """When a source fails half-way and another takes over, nothing is counted twice."""
+    counter = counting(PortRules())
+    one = socket(State.CLOSE_WAIT, 80, 40000)
+    counter.roles_for([])
+    counter.watch([one])
+
+    found = counter.census(take([], [one], counter.roles_for, counter.watch, no_ends))
+
+    assert found.total(State.CLOSE_WAIT) == 1

@@ -1,0 +1,243 @@
+"""What the sampling loop does when samples fail, take long, or follow other rules; source and time are scripts."""
+
+import logging
+from collections.abc import Callable, Sequence
+from itertools import chain, repeat
+from threading import Thread
+
+import pytest
+
+from exporter.count.report import Report
+from exporter.errors import ExporterError, Malformed, SourceUnavailable, TimedOut
+from exporter.kernel.choice import Make
+from exporter.kernel.source import RolesFor, Snapshot, Watch, take
+from exporter.sampling import sample as sampling
+from exporter.sampling.sample import Clocks
+from exporter.sampling.sampler import REASONS, Sampler
+from exporter.settings.config import Config
+from exporter.tcp.limits import Limits
+from exporter.tcp.sockets import Ends, Listener
+from exporter.tcp.states import State
+
+LISTENERS = [Listener(8080, 0, 128)]
+
+
+class Script:
+    """A source that does in turn what *acts* say; None is a good reading, which is also what follows the last."""
+
+    def __init__(self, name: str, acts: Sequence[Exception | None] = ()) -> None:
+        self.name = name
+        self._acts = list(acts)
+        self.silences: list[bool] = []
+        self.closed = False
+
+    def read(self, roles_for: RolesFor, watch: Watch, *, silences: bool = False) -> Snapshot:
+        self.silences.append(silences)
+        act = self._acts.pop(0) if self._acts else None
+        if act is not None:
+            raise act
+        return take(LISTENERS, [], roles_for, watch, lambda _: Ends("", ""))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Time:
+    """All clocks; a number that tests move."""
+
+    now = 1000.0
+    cpu = 0.0
+
+    def clocks(self) -> Clocks:
+        return Clocks(monotonic=lambda: self.now, wall=lambda: self.now + 1e9, cpu=lambda: self.cpu)
+
+
+class Stage:
+    """A sampler with its reports."""
+
+    def __init__(self, *sources: Script, config: Config | None = None) -> None:
+        self.time = Time()
+        self.reports: list[Report] = []
+        self.asked: list[str] = []
+        self._sources = sources
+        self.sampler = Sampler(config or Config(), Limits, self.reports.append, self.time.clocks(), self._makers)
+
+    def _makers(self, choice: str) -> Sequence[Make]:
+        self.asked.append(choice)
+        return [_giving(source) for source in self._sources]
+
+    def sample(self) -> Report:
+        self.sampler.sample()
+        return self.reports[-1]
+
+
+def _giving(source: Script) -> Callable[[], Script]:
+    return lambda: source
+
+
+def test_a_good_sample_gives_a_census() -> None:
+    stage = Stage(Script("sock_diag"))
+
+    report = stage.sample()
+
+    assert report.succeeded
+    assert report.last is not None
+    assert report.last.census.total(State.LISTEN) == 1
+    assert (report.last.at, report.last.since) == (1000.0 + 1e9, 1000.0)
+    assert report.samples == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Malformed("odd"), "malformed"),
+        (TimedOut("slow"), "timeout"),
+        (SourceUnavailable("gone"), "unavailable"),
+        (ZeroDivisionError("a mistake of ours"), "unexpected"),
+    ],
+)
+def test_a_failed_sample_is_counted_and_the_last_census_stays(error: Exception, reason: str) -> None:
+    stage = Stage(Script("sock_diag", [None, error]))
+    good = stage.sample()
+
+    failed = stage.sample()
+
+    assert not failed.succeeded
+    assert failed.last is good.last
+    assert failed.failures["sock_diag", reason] == 1
+    assert failed.samples == 2
+
+
+def test_every_reason_is_there_before_anything_fails() -> None:
+    assert Stage(Script("sock_diag")).sample().failures == {("sock_diag", reason): 0 for reason in REASONS}
+
+
+def test_a_failure_that_repeats_is_logged_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(Script("sock_diag", [Malformed("odd"), Malformed("odd"), Malformed("odd")]))
+    with caplog.at_level(logging.INFO):
+        for _ in range(5):
+            stage.sample()
+
+    assert caplog.messages == ["samples fail, reason malformed: odd", "samples succeed again"]
+
+
+def test_a_blocked_source_is_followed_by_the_next_once_and_for_all(caplog: pytest.LogCaptureFixture) -> None:
+    blocked = Script("sock_diag", [SourceUnavailable("seccomp")])
+    stage = Stage(blocked, Script("procfs"))
+
+    reports = [stage.sample(), stage.sample()]
+
+    assert [(report.source, report.succeeded) for report in reports] == [("procfs", True)] * 2
+    assert blocked.closed
+    assert caplog.messages == ["source sock_diag does not work here, using procfs: seccomp"]
+
+
+def test_a_source_that_fails_is_not_given_up() -> None:
+    stage = Stage(Script("sock_diag", [Malformed("odd")]), Script("procfs"))
+
+    assert [stage.sample().source, stage.sample().source] == ["sock_diag", "sock_diag"]
+
+
+def test_the_record_says_how_far_the_interval_is_stretched() -> None:
+    stage = Stage(Script("sock_diag"), config=Config(interval=1.0, max_cpu=0.1))
+    costs = chain([0.0], repeat(0.5))
+    stage.sampler._clocks = Clocks(monotonic=lambda: stage.time.now, wall=lambda: 0.0, cpu=lambda: next(costs))
+
+    assert stage.sample().interval == 5.0
+
+
+def test_other_rules_are_followed_with_the_next_sample() -> None:
+    first = Script("sock_diag")
+    stage = Stage(first)
+    stage.sample()
+
+    stage.sampler.follow(Config(interval=60.0, source="procfs"))
+    report = stage.sample()
+
+    assert report.interval == 60.0
+    assert stage.asked == ["auto", "procfs"]
+    assert first.closed
+
+
+def test_a_refused_configuration_shows_in_the_next_record_until_a_good_one() -> None:
+    stage = Stage(Script("sock_diag"))
+    loaded = stage.sample().reload
+    stage.time.now += 50
+
+    stage.sampler.refuse()
+    refused = stage.sample().reload
+    stage.sampler.follow(Config())
+    mended = stage.sample().reload
+
+    assert (loaded.succeeded, refused.succeeded, mended.succeeded) == (True, False, True)
+    assert refused.succeeded_at == loaded.succeeded_at
+    assert mended.succeeded_at == loaded.succeeded_at + 50
+
+
+def test_a_record_that_cannot_be_published_does_not_end_the_loop(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(Script("sock_diag"))
+    broken = iter([True, False])
+
+    def publish(report: Report) -> None:
+        if next(broken):
+            raise ValueError(report)
+        stage.reports.append(report)
+
+    stage.sampler._publish = publish
+    stage.sampler.sample()
+    stage.sampler.sample()
+
+    assert "a report could not be published" in caplog.text
+    assert [report.samples for report in stage.reports] == [2]
+
+
+def test_the_loop_samples_until_it_is_stopped_and_closes_its_source() -> None:
+    source = Script("sock_diag", [ExporterError("odd"), None, None])
+    reports: list[Report] = []
+
+    def publish(report: Report) -> None:
+        reports.append(report)
+        if len(reports) == 3:
+            sampler.stop()
+
+    sampler = Sampler(Config(interval=0.1), Limits, publish, sources=lambda _: [lambda: source])
+    thread = Thread(target=sampler.run)
+    thread.start()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert [report.samples for report in reports] == [1, 2, 3]
+    assert source.closed
+
+
+def test_the_search_for_owners_gets_what_the_reading_leaves_and_a_quarter_at_least(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[float] = []
+    monkeypatch.setattr(sampling, "_find_owners", lambda *arguments: given.append(arguments[-1]))
+    for spent in (0.1, 3.0):
+        stage = Stage(Script("sock_diag"), config=Config(interval=10.0, max_cpu=0.1))
+        stage.sampler._clocks = Clocks(lambda: 0.0, lambda: 0.0, chain([0.0, 0.0], repeat(spent)).__next__)
+        stage.sample()
+
+    assert given == [pytest.approx(0.9), pytest.approx(0.25)]
+
+
+def test_silence_is_asked_for_in_the_first_sample_and_after_a_gap() -> None:
+    source = Script("sock_diag")
+    stage = Stage(source)
+    for now in (0.0, 5.0, 500.0):
+        stage.time.now = now
+        stage.sample()
+
+    assert source.silences == [True, False, True]
+
+
+def test_another_source_knows_no_ages_and_asks_for_silence() -> None:
+    source = Script("sock_diag")
+    stage = Stage(source)
+    stage.sample()
+    stage.sampler.follow(Config(source="procfs"))
+    stage.sample()
+
+    assert source.silences == [True, True]

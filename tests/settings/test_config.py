@@ -1,0 +1,163 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from exporter import durations
+from exporter.count.rules import OwnerRules, PortRules, StuckRules
+from exporter.errors import ConfigError, Fault
+from exporter.settings import config, schema
+from exporter.settings.config import Config
+from exporter.tcp.states import State
+
+HERE = Path(__file__).parent
+EXAMPLE = HERE.parent.parent / "config.example.yaml"
+
+_PORT = 'expected a port from 1 to 65535, or a range such as "9000-9010", found'
+_DURATION = "expected a duration from 100ms to 1h, such as 5s, found"
+_SHARE = "expected a share of one core above 0% and up to 100%, such as 5%, found"
+
+INVALID = {
+    "alias": ["expected no YAML aliases (*name); each makes a document of any size from a few bytes"],
+    "boolean": ["ports.listening: expected true or false, found 1"],
+    "client-word": ["ports.client: expected auto, or a list of ports, found 'all'"],
+    "cpu-share": [f"max_cpu: {_SHARE} 0.05"],
+    "cpu-share-too-large": [f"max_cpu: {_SHARE} '101%'"],
+    "cpu-share-zero": [f"max_cpu: {_SHARE} '0%'"],
+    "duplicate-key": [
+        "ports.max: expected once, found again in line 4",
+        "interval: expected once, found again in line 5",
+    ],
+    "duration-too-long": [f"interval: {_DURATION} '2h'"],
+    "duration-too-short": [f"interval: {_DURATION} '50ms'"],
+    "duration-without-unit": [f"interval: {_DURATION} 5"],
+    "many-faults": [
+        "max_cpu: expected once, found again in line 8",
+        "sources: unknown key, did you mean source?",
+        f"interval: {_DURATION} 'soon'",
+        f"ports.server[1]: {_PORT} 'http'",
+        f"ports.server[2]: {_PORT} '5-'",
+        "ports.client: expected auto, or a list of ports, found {}",
+        "ports.max: expected a number from 1 to 1000, found 'many'",
+    ],
+    "max": ["ports.max: expected a number from 1 to 1000, found 0"],
+    "more-named-than-places": ["ports.server: expected at most ports.max (100) ports, found 200"],
+    "not-a-mapping": [
+        f"expected a mapping with keys {', '.join(config._KEYS)}, found [{{'interval': '5s'}}]",
+    ],
+    "port-boolean": [f"ports.server[0]: {_PORT} True"],
+    "port-range-backwards": [f"ports.server[0]: {_PORT} '9010-9000'"],
+    "port-too-large": [f"ports.server[0]: {_PORT} 65536"],
+    "port-zero": [f"ports.server[0]: {_PORT} 0"],
+    "ports-not-a-list": ["ports.server: expected a list of ports, found 8080"],
+    "ports-not-a-mapping": ["ports: expected a mapping with keys listening, server, client, max, found 8080"],
+    "sexagesimal": [f"interval: {_DURATION} 90"],
+    "source": ["source: expected one of auto, sock_diag, procfs, psutil, found 'netlink'"],
+    "syntax": [
+        "line 2, column 1: expected YAML: while parsing a flow mapping, expected ',' or '}', but got '<stream end>'"
+    ],
+    "tag": [
+        (
+            "line 1, column 11: expected YAML: could not determine a constructor for the tag "
+            "'tag:yaml.org,2002:python/name:os.system'"
+        )
+    ],
+    "two-documents": [
+        "line 2, column 1: expected YAML: expected a single document in the stream, but found another document"
+    ],
+    "unknown-key": ["intervall: unknown key, did you mean interval?"],
+    "unknown-port-key": ["ports.servers: unknown key, did you mean server?"],
+}
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_each_fault_is_named_with_its_place_and_what_was_found(name: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        config.load(HERE / f"bad/{name}.yaml")
+
+    assert [str(fault) for fault in raised.value.faults] == INVALID[name]
+
+
+def test_every_invalid_file_is_in_the_table() -> None:
+    assert {file.stem for file in (HERE / "bad").glob("*.yaml")} == INVALID.keys()
+
+
+def test_the_example_shows_every_default() -> None:
+    assert config.load(EXAMPLE) == Config()
+
+
+@pytest.mark.parametrize("key", [*config._KEYS, *config._PORT_KEYS, *config._STUCK_KEYS, *config._OWNER_KEYS])
+def test_the_example_mentions_every_key(key: str) -> None:
+    assert f"{key}:" in EXAMPLE.read_text()
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "ports:\n", "--- {}\n"])
+def test_nothing_is_the_defaults(text: str) -> None:
+    assert config.parse(text, "file") == Config()
+
+
+def test_everything_can_be_set() -> None:
+    text = """
+        interval: 1m30s
+        source: procfs
+        max_cpu: 0.5%
+        ports: {listening: false, server: [80, "90-92"], client: [443], max: 4}
+        stuck_after: {fin_wait2: 1h, syn_sent: null}
+        owners: {enabled: true, processes: false, max: 3}
+    """
+
+    ports = PortRules(listening=False, server=frozenset({80, 90, 91, 92}), client=frozenset({443}), max=4)
+    after = {**StuckRules().after, State.FIN_WAIT2: 3600}
+    del after[State.SYN_SENT]
+    stuck = StuckRules(after, OwnerRules(processes=False, max=3))
+    assert config.parse(text, "file") == Config(90, "procfs", 0.005, ports, stuck)
+
+
+def test_without_a_file_there_are_the_defaults() -> None:
+    assert config.named(None) == Config()
+
+
+def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read: No such file or directory"):
+        config.load(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [(b"\xff", "expected UTF-8"), (b"#" * (schema.MAX_BYTES + 1), "expected at most")]
+)
+def test_a_file_that_is_no_text_or_too_long_is_a_fault(tmp_path: Path, content: bytes, expected: str) -> None:
+    (tmp_path / "odd.yaml").write_bytes(content)
+
+    with pytest.raises(ConfigError, match=expected):
+        config.load(tmp_path / "odd.yaml")
+
+
+@given(st.text(max_size=200))
+@example("a: 2001-13-45")
+@example("[" * 400)
+@example("&a [*a]")
+@example("? [a]\n: b")
+@example("interval: !!int x")
+@example("\x00")
+@example("1: 2\nnull: 3\n~: 4")
+def test_any_text_is_a_configuration_or_a_config_error(text: str) -> None:
+    faults: tuple[Fault, ...] = ()
+    try:
+        config.parse(text, "file")
+    except ConfigError as error:
+        faults = error.faults
+    assert all(fault.message for fault in faults)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("5s", 5.0), ("2m", 120.0), ("1h", 3600.0), ("500ms", 0.5), ("1h2m3s4ms", 3723.004)]
+)
+def test_durations_are_written_as_prometheus_does(text: str, expected: float) -> None:
+    assert durations.seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "5 s", "1s2m", "-5s", "5.5s", "٣s"])
+def test_anything_else_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - its message is the text
+        durations.seconds(text)

@@ -1,0 +1,44 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.show import stuck_query
+from exporter.show.stuck_query import BadQueryError, Query
+
+
+def test_without_parameters_the_hundred_oldest_are_wanted() -> None:
+    assert stuck_query.parse({}) == Query(state=None, port=None, limit=100)
+
+
+def test_each_parameter_narrows() -> None:
+    parameters = {"state": ["close_wait"], "port": ["8080"], "limit": ["1000"]}
+
+    assert stuck_query.parse(parameters) == Query("close_wait", 8080, 1000)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"state": ["time_wait"]}, "state: expected one of syn_sent, .*, found 'time_wait'"),
+        ({"port": ["http"]}, "port: expected a number from 1 to 65535, found 'http'"),
+        ({"port": ["65536"]}, "port: expected a number from 1 to 65535"),
+        ({"limit": ["0"]}, "limit: expected a number from 1 to 1000, found '0'"),
+        ({"limit": ["1001"]}, "limit: expected a number from 1 to 1000"),
+        ({"limit": ["-5"]}, "limit: expected a number from 1 to 1000"),
+        ({"limit": [""]}, "limit: expected a number from 1 to 1000, found ''"),
+        ({"limit": ["1", "2"]}, "limit: expected once, found 2 times"),
+        ({"sate": ["close_wait"]}, "unknown parameter 'sate', expected state, port, limit"),
+    ],
+)
+def test_a_bad_parameter_is_named_with_what_was_expected(parameters: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(BadQueryError, match=message):
+        stuck_query.parse(parameters)
+
+
+@given(st.dictionaries(st.sampled_from(["state", "port", "limit"]), st.lists(st.text(), min_size=1)))
+def test_any_parameters_give_a_query_or_a_bad_one(parameters: dict[str, list[str]]) -> None:
+    try:
+        found = stuck_query.parse(parameters)
+    except BadQueryError:
+        return
+    assert 1 <= found.limit <= 1000

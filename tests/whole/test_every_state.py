@@ -1,0 +1,48 @@
+"""Sockets in every state, of every family, as each source sees them."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from exporter.count.census import Census, Count, Memory
+from exporter.count.ports import PortBook
+from exporter.count.rules import PortRules, StuckRules
+from exporter.kernel import limits
+from exporter.kernel.procfs import Procfs
+from exporter.kernel.psutil_source import Psutil
+from exporter.kernel.sock_diag import SockDiag
+from exporter.kernel.source import Source
+from exporter.tcp.states import State
+from tests.lab.netns import Namespace, Pair
+from tests.lab.recipes import EVERY, PORT, Family, Recipe
+from tests.lab.witness import by_state
+
+pytestmark = pytest.mark.kernel
+
+SOURCES: tuple[Callable[[], Source], ...] = (SockDiag, Procfs, Psutil)
+
+
+def census(make: Callable[[], Source], place: Namespace) -> Census:
+    """What a source counts in *place*, with all ports named that the recipes use."""
+    with place.entered():
+        source = make()
+        memory = Memory(PortBook(PortRules(server=frozenset({PORT}))))
+        count = Count(memory, StuckRules(), limits.read(), now=0.0)
+        found = count.census(source.read(count.roles_for, count.watch))
+        source.close()
+    return found
+
+
+@pytest.mark.parametrize(("recipe", "family"), EVERY, ids=lambda value: getattr(value, "__name__", value))
+def test_every_source_counts_what_ss_counts(recipe: Recipe, family: Family, pair: Pair) -> None:
+    """All states agree, and the sockets of the scene are counted under its role."""
+    with recipe(pair, family, 3) as made:
+        expected = by_state(made.place)
+        for make in SOURCES:
+            found = census(make, made.place)
+
+            totals = {state: found.total(state) for state in State}
+            of_role = Counter(role for (role, _), counts in found.sockets.items() for _ in range(counts[made.state]))
+            assert (make.__name__, totals) == (make.__name__, {state: expected[state] for state in State})
+            assert of_role == {made.role: 3}
