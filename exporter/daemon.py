@@ -4,14 +4,13 @@ The sampler has a thread of its own; everything else happens in the event loop o
 """
 
 import asyncio
+import gc
 import logging
-import math
 import os
 import platform
 import signal
 import sys
 import time
-from collections.abc import Iterable
 from functools import partial
 from threading import Thread
 
@@ -22,7 +21,7 @@ from exporter import __version__
 from exporter.count.history import History
 from exporter.count.report import Report
 from exporter.errors import ConfigError, Fault, StartError
-from exporter.kernel import limits
+from exporter.sampling.sample import Sampling
 from exporter.sampling.sampler import Sampler
 from exporter.server import addresses, systemd
 from exporter.server.authorization import Authorization
@@ -32,11 +31,11 @@ from exporter.settings import config, web_config
 from exporter.settings.config import Config
 from exporter.settings.flags import NAME, Flags
 from exporter.settings.web_config import WebConfig
-from exporter.show import metrics, status_page, stuck_list
+from exporter.show import status_page, stuck_list
 from exporter.show.exposition import Exposition
-from exporter.show.metrics import SampleCollector
+from exporter.show.rendered import Rendered
 from exporter.show.status_page import Frame
-from exporter.show.stuck_query import Query
+from exporter.show.stuck_list import Query
 from exporter.tcp.states import State
 
 log = logging.getLogger(__name__)
@@ -65,25 +64,12 @@ class _Daemon:
         self._web = _web(flags)
         self._access = _access(self._web)
         self._server: BoundedServer | None = None
-        self._report: Report | None = None
         self._history = History()
-        self._shown: tuple[int, bool] | None = None
-        """The sample that the page was rendered for, and whether it was too old then."""
-        self._html = ""
-        self._exposition = Exposition(self._by_port, self._registry(), time.monotonic)
-        self._sampler = Sampler(first, limits.read, self._publish)
+        self._metrics = Exposition(_own_metrics(flags).collect, time.monotonic)
+        self._pages = Rendered(self._render_page, time.monotonic)
+        self._stuck = Rendered(_render_stuck, time.monotonic)
+        self._sampler = Sampler(Sampling(first), first, self._publish)
         self._thread = Thread(target=self._sampler.run, name="sampler", daemon=True)
-
-    def _registry(self) -> CollectorRegistry:
-        registry = CollectorRegistry()
-        registry.register(SampleCollector(self._latest, time.monotonic))
-        if self._flags.exporter_metrics:
-            for collector in (ProcessCollector, PlatformCollector, GCCollector):
-                collector(registry=registry)
-        return registry
-
-    def _by_port(self) -> Iterable[str]:
-        return metrics.by_port(self._latest(), time.monotonic())
 
     async def run(self) -> None:
         """Sample first, so that the first scrape finds something; then serve; then end cleanly."""
@@ -113,52 +99,35 @@ class _Daemon:
         self._server = server
         for one in sockets:
             log.info("Listening on %s, TLS is %s", addresses.name(one), "enabled" if self._web.tls else "disabled")
+        _spare_the_collector()
         await stop.wait()
         await server.drain(DRAIN_SECONDS)
 
     def _site(self) -> Site:
         return Site(
-            exposition=self._exposition,
-            page=self._page,
+            metrics=self._metrics,
+            pages=self._pages,
             stuck=self._stuck,
             healthy=self._thread.is_alive,
-            ready=lambda: self._report is not None,
+            ready=self._sampled.is_set,
             reload=self._reload if self._flags.enable_lifecycle else None,
             access=lambda: self._access,
             telemetry_path=self._flags.telemetry_path,
             max_requests=self._flags.max_requests,
         )
 
-    def _page(self) -> str:
-        """Rendered once a sample, however many people look."""
-        report, now = self._latest(), time.monotonic()
-        shown = report.samples, report.is_stale(now)
-        if self._shown != shown:
-            self._shown, self._html = shown, self._render_page(report, now)
-        return self._html
-
-    def _render_page(self, report: Report, now: float) -> str:
+    def _render_page(self, _path: str, report: Report, now: float) -> bytes:
+        """The status page, which is the only one."""
         links = [(self._flags.telemetry_path, "metrics"), (STUCK_PATH, "stuck sockets as JSON")]
         frame = Frame(platform.node(), __version__, links)
-        return status_page.render(report, self._history.points, now, frame)
-
-    def _stuck(self, query: Query) -> str:
-        report = self._latest()
-        if report.last is None or report.is_stale(time.monotonic()):
-            raise NoSampleError
-        return stuck_list.render(report.last, query)
-
-    def _latest(self) -> Report:
-        assert self._report is not None, "nothing is served before the first sample"  # noqa: S101
-        return self._report
+        return status_page.render(report, self._history.points, now, frame).encode(errors="replace")
 
     def _publish(self, report: Report) -> None:
         """Called by the sampler, in its thread."""
-        self._report = report
         if report.succeeded and report.last:
-            self._history.add(report.last.since, {state: report.last.census.total(state) for state in State})
-        now = time.monotonic()
-        self._exposition.refresh(math.inf if report.is_stale(now) else report.stale_at)
+            self._history.add(report.last.now, {state: report.last.census.total(state) for state in State})
+        for shown in (self._pages, self._stuck, self._metrics):
+            shown.publish(report)
         if not self._sampled.is_set():
             self._loop.call_soon_threadsafe(self._sampled.set)
 
@@ -200,6 +169,27 @@ class _Daemon:
             return _access(web)
         except StartError as error:
             raise ConfigError(file, (Fault("basic_auth_users", str(error)),)) from error
+
+
+def _spare_the_collector() -> None:
+    """What has been made until here stays for good: modules, tables, handlers."""
+    gc.collect()
+    gc.freeze()
+
+
+def _own_metrics(flags: Flags) -> CollectorRegistry:
+    """What the client library tells of this process."""
+    registry = CollectorRegistry()
+    if flags.exporter_metrics:
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+    return registry
+
+
+def _render_stuck(query: Query, report: Report, now: float) -> bytes:
+    if report.last is None or report.is_stale(now):
+        raise NoSampleError
+    return stuck_list.render(report.last, query).encode()
 
 
 def _web(flags: Flags) -> WebConfig:

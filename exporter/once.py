@@ -8,12 +8,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-from exporter.count.census import Memory
-from exporter.count.ports import PortBook
 from exporter.count.report import Sample
-from exporter.kernel import limits
-from exporter.kernel.choice import FirstThatWorks, candidates
-from exporter.sampling.sample import take
+from exporter.sampling.sample import Sampling
 from exporter.settings.config import Config
 
 SECONDS = 5.0
@@ -22,9 +18,9 @@ SECONDS = 5.0
 
 def run(config: Config, form: str) -> None:
     """Sample once and print it in one of ``flags.ONCE``. Raises SampleError or SourceUnavailable."""
-    source = FirstThatWorks(candidates(config.source))
-    sample = take(source, Memory(PortBook(config.ports)), config, limits.read, seconds=SECONDS)
-    sys.stdout.write(_FORMS[form](config, sample, source.name))
+    sampling = Sampling(config)
+    sample = sampling.take(SECONDS)
+    sys.stdout.write(_FORMS[form](config, sample, sampling.source))
 
 
 def _table(_config: Config, sample: Sample, _source: str) -> str:
@@ -41,20 +37,14 @@ def _json(_config: Config, sample: Sample, source: str) -> str:
 
 
 def _prometheus(config: Config, sample: Sample, source: str) -> str:
-    from prometheus_client import CollectorRegistry  # noqa: PLC0415
-
     from exporter.count.report import Reload, Report  # noqa: PLC0415
-    from exporter.show import metrics  # noqa: PLC0415
-    from exporter.show.exposition import Exposition  # noqa: PLC0415
+    from exporter.show import exposition  # noqa: PLC0415
     from exporter.show.formats import Format, Variant  # noqa: PLC0415
 
     report = Report(
         source, config.interval, Reload(succeeded=True, succeeded_at=sample.at), sample, succeeded=True, samples=1
     )
-    registry = CollectorRegistry()
-    registry.register(metrics.SampleCollector(lambda: report, time.monotonic))
-    exposition = Exposition(lambda: metrics.by_port(report, time.monotonic()), registry, time.monotonic)
-    return exposition.render(Variant(Format.TEXT_0_0_4, gzip=False)).decode()
+    return exposition.render(Variant(Format.TEXT_0_0_4, gzip=False), report, time.monotonic()).decode()
 
 
 _FORMS: Mapping[str, Callable[[Config, Sample, str], str]] = {

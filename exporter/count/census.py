@@ -6,19 +6,14 @@ from dataclasses import dataclass, field
 
 from exporter.count import stuck
 from exporter.count.ports import OTHER, Labels, PortBook
-from exporter.count.rules import StuckRules
-from exporter.count.stuck import Stuck
-from exporter.count.suspects import UNKNOWN, Suspects
-from exporter.count.tracker import Tracker
-from exporter.kernel.owners import OwnerSearch
-from exporter.kernel.source import Snapshot
+from exporter.count.stuck import Stuck, Tell
+from exporter.count.watched import Seen, WatchedSockets
 from exporter.tcp.limits import Limits
+from exporter.tcp.reading import Batch, Bulk, Columns, Counts, Watched
 from exporter.tcp.roles import Roles
-from exporter.tcp.sockets import ROLES, Listener, Role, Service, Socket
-from exporter.tcp.states import WATCHED, State
-from exporter.tcp.tally import Tally
-
-_TALLIED = (*WATCHED, State.CLOSE)
+from exporter.tcp.sockets import OWN, ROLES, Listener, Role, Row, Service
+from exporter.tcp.states import State
+from exporter.tcp.tally import Destinations, Ports, Tally
 
 
 @dataclass(frozen=True)
@@ -34,10 +29,10 @@ class AcceptQueue:
 class Census:
     """What one network namespace looked like."""
 
-    sockets: Mapping[tuple[Role, str], Mapping[State, int]]
-    """By role and port label; each has all states, and each role has the label ``other``."""
-    accept_queues: Mapping[str, AcceptQueue]
-    """By port label of a server."""
+    sockets: Mapping[Row, Mapping[State, int]]
+    """Each row has all states, and each role has the row ``other``."""
+    accept_queues: Mapping[Row, AcceptQueue]
+    """By row of a server."""
     folded_ports: Mapping[Role, int]
     """How many ports are counted together as ``other``."""
     busiest_destination: int
@@ -50,94 +45,85 @@ class Census:
         return sum(counts[state] for counts in self.sockets.values())
 
 
-@dataclass(frozen=True)
-class Memory:
-    """What one sample knows from those before."""
-
-    book: PortBook
-    tracker: Tracker = field(default_factory=Tracker)
-    owners: OwnerSearch = field(default_factory=OwnerSearch)
-
-
 class Count:
-    """Takes a source's reading at the time *now*, and makes a census of it."""
+    """The sockets of one reading by state and port, as far as they have been taken; made anew for each attempt."""
 
-    def __init__(self, memory: Memory, rules: StuckRules, limits: Limits, now: float) -> None:
-        self._memory = memory
-        self._rules = rules
-        self._limits = limits
-        self._now = now
+    def __init__(self, roles: Roles, listeners: Sequence[Listener], seen: Seen) -> None:
+        self.roles, self.seen = roles, seen
+        self.listeners = listeners
+        self._tallies = {state: Tally(roles) for state in State}
+        self._destinations = Destinations()
 
-    def roles_for(self, listeners: Sequence[Listener]) -> Roles:
-        """Start, or start over: a source that fails half-way may be followed by another."""
-        memory = self._memory
-        self._roles = memory.book.roles(listeners, self._limits.ephemeral, self._now)
-        self._tallies = {state: Tally(self._roles) for state in _TALLIED}
-        owners = self._rules.owners
-        unknown = UNKNOWN if owners.enabled and owners.processes else 0
-        self.suspects = Suspects(
-            self._rules.after, memory.tracker, memory.owners.holders, listeners, self._now, unknown=unknown
-        )
-        return self._roles
+    def add(self, batch: Batch) -> None:
+        """Count the sockets of *batch*."""
+        match batch:
+            case Bulk(state, columns):
+                self._tallies[state].add(columns, self._kinds(columns))
+            case Watched(rows):
+                self._kinds(rows)
+                self.seen.add(rows)
+            case Counts(sockets):
+                for (state, service), number in sockets.items():
+                    self._tallies[state].count(service, number)
 
-    def watch(self, sockets: Iterable[Socket]) -> None:
-        """Count *sockets* that are in none of the bulk states."""
-        for one in sockets:
-            ports = one.local_port, one.remote_port
-            if one.state is State.CLOSE or self.suspects.add(one, self._roles.endpoint(*ports)):
-                self._tallies[one.state].add_one(*ports, one.destination)
+    def _kinds(self, columns: Columns) -> bytes:
+        """Of the local ports; sockets whose port the kernel chose count for their destination, whatever their state."""
+        kinds = self.roles.kinds(columns.local_ports())
+        self._destinations.add(columns, kinds)
+        return kinds
 
-    def census(self, snapshot: Snapshot) -> Census:
-        """The census of the finished reading."""
-        memory = self._memory
-        tallies = {**self._tallies, **snapshot.bulk}
-        by_state = {state: tally.endpoints() for state, tally in tallies.items()}
-        by_state[State.LISTEN] = Counter(Service("server", one.port) for one in snapshot.listeners)
-        counts = sum(by_state.values(), Counter())
-        labels = memory.book.assign(counts, self._limits.ephemeral, self._now)
-        memory.tracker.end()
+    def census(self, watched: WatchedSockets, book: PortBook, limits: Limits, tell: Tell) -> Census:
+        """The census of the complete reading, which *watched* has taken in."""
+        by_state = self._by_state(watched)
+        together = {role: _sum(ports[role] for ports in by_state.values()) for role in ROLES}
+        labels = book.assign(together, limits.ephemeral, tell.now)
         return Census(
-            sockets=_by_label(by_state, labels),
-            accept_queues=_accept_queues(snapshot.listeners, labels),
-            folded_ports=_folded(counts, labels),
-            busiest_destination=_busiest(tallies.values()),
-            limits=self._limits,
-            stuck=stuck.tell(self.suspects, memory.owners, labels, self._rules, snapshot),
+            sockets=_by_row(by_state, labels),
+            accept_queues=_accept_queues(self.listeners, labels),
+            folded_ports=labels.folded(together),
+            busiest_destination=self._destinations.busiest,
+            limits=limits,
+            stuck=stuck.told(watched, labels, tell),
         )
 
+    def _by_state(self, watched: WatchedSockets) -> Mapping[State, Ports]:
+        for listener in self.listeners:
+            self._tallies[State.LISTEN].count(Service("server", listener.port), 1)
+        for group in watched.groups:
+            self._tallies[group.alike.state].count(group.alike.service, group.present)
+        return {state: tally.ports() for state, tally in self._tallies.items()}
 
-def _by_label(
-    by_state: Mapping[State, Mapping[Service, int]], labels: Labels
-) -> Mapping[tuple[Role, str], Mapping[State, int]]:
-    """Add up, from a table of zeros: what is known to be none is said to be none."""
-    table = {key: dict.fromkeys(State, 0) for key in labels.all()}
-    for state, counts in by_state.items():
-        for endpoint, sockets in counts.items():
-            table[endpoint.role, labels.label(endpoint)][state] += sockets
+
+def _sum(counts: Iterable[Counter[int]]) -> Counter[int]:
+    together: Counter[int] = Counter()
+    for sockets in counts:
+        together.update(sockets)
+    return together
+
+
+def _by_row(by_state: Mapping[State, Ports], labels: Labels) -> Mapping[Row, Mapping[State, int]]:
+    """What is known to be none is said to be none; what no label has is what is left."""
+    table = {}
+    for role in ROLES:
+        rest = {state: ports[role].total() for state, ports in by_state.items()}
+        for port in sorted(labels.ports[role]):
+            row = {state: ports[role][port] for state, ports in by_state.items()}
+            rest = {state: number - row[state] for state, number in rest.items()}
+            table[Row(OWN, role, str(port))] = row
+        table[Row(OWN, role, OTHER)] = rest
     return table
 
 
-def _accept_queues(listeners: Sequence[Listener], labels: Labels) -> Mapping[str, AcceptQueue]:
-    """By label: workers that share a port have a queue each, and one full queue loses connections."""
-    fullest: dict[str, AcceptQueue] = {}
-    for one in sorted(listeners, key=_fullness):
-        if one.queued is not None:
-            fullest[labels.label(Service("server", one.port))] = AcceptQueue(one.queued, one.backlog)
+def _accept_queues(listeners: Sequence[Listener], labels: Labels) -> Mapping[Row, AcceptQueue]:
+    """By row: workers that share a port have a queue each, and one full queue loses connections."""
+    fullest: dict[Row, AcceptQueue] = {}
+    for listener in sorted(listeners, key=_fullness):
+        if listener.queued is not None:
+            row = labels.row(Service("server", listener.port))
+            fullest[row] = AcceptQueue(listener.queued, listener.backlog)
     return fullest
 
 
 def _fullness(listener: Listener) -> tuple[float, int]:
     queued = listener.queued or 0
     return queued / max(listener.backlog or 1, 1), queued
-
-
-def _folded(counts: Mapping[Service, int], labels: Labels) -> Mapping[Role, int]:
-    folded = Counter(endpoint.role for endpoint in counts if labels.label(endpoint) == OTHER)
-    return {role: folded[role] for role in ROLES}
-
-
-def _busiest(tallies: Iterable[Tally]) -> int:
-    together: Counter[bytes] = Counter()
-    for tally in tallies:
-        together.update(tally.destinations())
-    return max(together.values(), default=0)

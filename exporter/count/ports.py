@@ -11,10 +11,12 @@ every port that a peer happened to dial from: a remote one has to be shared by s
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from heapq import nsmallest
 
 from exporter.count.rules import PortRules
 from exporter.tcp.roles import Roles
-from exporter.tcp.sockets import ROLES, Listener, Role, Service
+from exporter.tcp.sockets import OWN, ROLES, Listener, Role, Row, Service
 
 OTHER = "other"
 KEPT_SECONDS = 600
@@ -24,6 +26,9 @@ SHARED_BY = 3
 _REMEMBERED = 4096
 """Ports remembered as listening at most; a program that listens on one port after the other cannot fill the memory."""
 
+Sockets = Mapping[Role, Mapping[int, int]]
+"""By role and port."""
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -31,15 +36,20 @@ class Labels:
 
     ports: Mapping[Role, frozenset[int]]
 
-    def label(self, endpoint: Service) -> str:
-        """The value of the label ``port`` that *endpoint* is counted under."""
-        return str(endpoint.port) if endpoint.port in self.ports[endpoint.role] else OTHER
+    def row(self, service: Service) -> Row:
+        """What *service* is told under."""
+        label = str(service.port) if service.port in self.ports[service.role] else OTHER
+        return Row(service.netns, service.role, label)
 
-    def all(self) -> Iterator[tuple[Role, str]]:
-        """Every role and label that there is, ``other`` included."""
+    def rows(self) -> Iterator[Row]:
+        """All that there are, in the order in which they are told."""
         for role in ROLES:
-            yield from ((role, str(port)) for port in sorted(self.ports[role]))
-            yield role, OTHER
+            yield from (Row(OWN, role, str(port)) for port in sorted(self.ports[role]))
+            yield Row(OWN, role, OTHER)
+
+    def folded(self, sockets: Sockets) -> Mapping[Role, int]:
+        """How many of the ports that have *sockets* have no label."""
+        return {role: len(sockets[role].keys() - self.ports[role]) for role in ROLES}
 
 
 class PortBook:
@@ -50,7 +60,8 @@ class PortBook:
         self._listened: dict[int, float] = {}
         self._labelled: dict[Role, dict[int, float]] = {role: {} for role in ROLES}
         """By port, when it last deserved its label."""
-        self._counts: Mapping[Service, int] = {}
+        self._servers: Mapping[int, int] = {}
+        """Sockets by local port."""
 
     def follow(self, rules: PortRules) -> None:
         """Give out labels by other *rules* from now on."""
@@ -65,33 +76,30 @@ class PortBook:
         latest = sorted(recent, key=self._listened.__getitem__)[-_REMEMBERED:]
         self._listened = {port: self._listened[port] for port in latest}
         known = self._listened.keys() | self._rules.server
-        return Roles(sorted(known, key=lambda port: -self._counts.get(Service("server", port), 0)), ephemeral)
+        return Roles(sorted(known, key=lambda port: -self._servers.get(port, 0)), ephemeral)
 
-    def assign(self, counts: Mapping[Service, int], ephemeral: range, now: float) -> Labels:
-        """Give out the labels for a sample in which each endpoint has so many sockets, listening ones included."""
-        self._counts = counts
-        return Labels({role: self._assign(role, ephemeral, now) for role in ROLES})
+    def assign(self, sockets: Sockets, ephemeral: range, now: float) -> Labels:
+        """Give out the labels for a sample in which each port has so many *sockets*, listening ones included."""
+        self._servers = sockets["server"]
+        return Labels({role: self._assign(role, sockets[role], ephemeral, now) for role in ROLES})
 
-    def _assign(self, role: Role, ephemeral: range, now: float) -> frozenset[int]:
-        named = self._named(role)
-        before = self._labelled[role]
-        deserving = self._deserving(role, ephemeral)
-        kept = [port for port, seen in before.items() if port in deserving or now - seen <= KEPT_SECONDS]
-        new = sorted(deserving.keys() - set(kept), key=lambda port: (port in ephemeral, -deserving[port], port))
-        holders = [*kept, *new][: max(0, self._rules.max - len(named))]
-        self._labelled[role] = {port: now if port in deserving else before[port] for port in holders}
+    def _assign(self, role: Role, sockets: Mapping[int, int], ephemeral: range, now: float) -> frozenset[int]:
+        named, before = self._named(role), self._labelled[role]
+        places = max(0, self._rules.max - len(named))
+        deserves = partial(self._deserves, role, sockets, ephemeral)
+        kept = [port for port, seen in before.items() if deserves(port) or now - seen <= KEPT_SECONDS]
+        new = (port for port in sockets if port not in before and deserves(port)) if len(kept) < places else ()
+        busiest = nsmallest(places - len(kept), new, key=lambda port: (port in ephemeral, -sockets[port], port))
+        holders = [*kept, *busiest][:places]
+        self._labelled[role] = {port: now if deserves(port) else before[port] for port in holders}
         return named.union(holders)
 
     def _named(self, role: Role) -> frozenset[int]:
         return self._rules.server if role == "server" else self._rules.client or frozenset()
 
-    def _deserving(self, role: Role, ephemeral: range) -> dict[int, int]:
-        """The sockets of each port that may have a label without being named."""
-        if not (self._rules.listening if role == "server" else self._rules.client is None):
-            return {}
-        named = self._named(role)
-        return {
-            port: sockets
-            for (of, port), sockets in self._counts.items()
-            if of == role and port not in named and (role == "server" or port not in ephemeral or sockets >= SHARED_BY)
-        }
+    def _deserves(self, role: Role, sockets: Mapping[int, int], ephemeral: range, port: int) -> bool:
+        """Whether a port may have a label without being named."""
+        chosen = self._rules.listening if role == "server" else self._rules.client is None
+        if not chosen or port not in sockets or port in self._named(role):
+            return False
+        return role == "server" or port not in ephemeral or sockets[port] >= SHARED_BY

@@ -5,6 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exporter.count.census import Census
+from exporter.errors import SAMPLE_ERRORS
+
+UNAVAILABLE = "unavailable"
+UNEXPECTED = "unexpected"
+REASONS = (*(error.reason for error in SAMPLE_ERRORS), UNAVAILABLE, UNEXPECTED)
+"""Why a sample can fail: the values of the label ``reason``."""
 
 MISSED_INTERVALS = 3
 """After so many intervals without a sample the last census is no longer shown."""
@@ -17,7 +23,7 @@ class Sample:
     census: Census
     at: float
     """Unix time in seconds."""
-    since: float
+    now: float
     """The same moment on the monotonic clock."""
     seconds: float
     """How long it took."""
@@ -61,7 +67,7 @@ class Report:
     @property
     def stale_at(self) -> float:
         """When, on the monotonic clock, the last census gets too old."""
-        return -math.inf if self.last is None else self.last.since + MISSED_INTERVALS * self.interval
+        return -math.inf if self.last is None else self.last.now + MISSED_INTERVALS * self.interval
 
     def is_stale(self, now: float) -> bool:
         """Whether there is no sample younger than some intervals."""

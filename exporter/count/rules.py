@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from exporter.tcp.states import WATCHED, State
+from exporter.tcp.states import STUCK_AFTER, State
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,10 @@ class OwnerRules:
     """How many are told apart."""
 
 
-def _usual() -> Mapping[State, float]:
-    return {state: 60.0 if state in {State.SYN_SENT, State.SYN_RECV} else 120.0 for state in WATCHED}
-
-
 @dataclass(frozen=True)
 class StuckRules:
     """What counts as stuck, and how it is told."""
 
-    after: Mapping[State, float] = field(default_factory=_usual)
+    after: Mapping[State, float] = field(default_factory=lambda: STUCK_AFTER)
     """Seconds in a state after which a socket is stuck; in a state without, none ever is."""
     owners: OwnerRules = field(default_factory=OwnerRules)

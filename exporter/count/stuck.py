@@ -1,55 +1,48 @@
-"""What a sample knows about stuck sockets: how many, how old, how they end, who has them, and which they are."""
+"""What a sample tells of stuck sockets: how many, how old, how they end, who has them, and which they are."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from exporter.count.alike import Alike, Group, Listed
 from exporter.count.ports import OTHER, Labels
 from exporter.count.rules import StuckRules
-from exporter.count.suspects import Group, Suspect, Suspects
-from exporter.kernel.owners import OwnerSearch
-from exporter.kernel.source import Snapshot
-from exporter.tcp.holders import NO_PROCESS, Owner
-from exporter.tcp.sockets import Ends, Role, Service, Socket
+from exporter.count.watched import WatchedSockets
+from exporter.tcp.holders import Owner, owner
+from exporter.tcp.sockets import Row, Service, Socket
 from exporter.tcp.states import WATCHED, State
+from exporter.tcp.verdicts import Verdict
 
 
 @dataclass(frozen=True)
-class Watched:
-    """The sockets of one port in one of tcp.WATCHED."""
+class WatchedCount:
+    """The sockets of one row in one of WATCHED."""
 
     stuck: int = 0
-    oldest: float = 0.0
-    """Age in seconds of the oldest; 0 if there is none."""
-    verdicts: Mapping[str, int] = field(default_factory=dict)
-    """As in ``verdict.VERDICTS``."""
+    oldest_age: float = 0.0
+    """In seconds; 0 if there is no socket."""
+    verdicts: Mapping[Verdict, int] = field(default_factory=dict)
 
 
 class OwnerRow(NamedTuple):
-    """What an owner has."""
+    """Whose stuck sockets are told together."""
 
-    role: Role
-    port: str
+    row: Row
     state: State
     cgroup: str
     """``other`` for those that found no place."""
     process: str
 
 
-@dataclass(frozen=True)
-class StuckSocket:
+class StuckSocket(NamedTuple):
     """A stuck socket by itself."""
 
-    state: State
-    endpoint: Service
-    ends: Ends
-    age: float
-    """Seconds in the state."""
-    verdict: str
-    """One of ``verdict.VERDICTS`` of the state, or empty."""
-    receive_queue: int
-    send_queue: int
+    socket: Socket
+    service: Service
+    since: float
+    """When it came into its state, on the monotonic clock."""
+    verdict: Verdict | None
     owner: Owner
 
 
@@ -57,81 +50,90 @@ class StuckSocket:
 class Stuck:
     """What is known about the watched sockets."""
 
-    watched: Mapping[tuple[Role, str], Mapping[State, Watched]] = field(default_factory=dict)
-    """By role and port label, as the sockets of the census."""
+    watched: Mapping[Row, Mapping[State, WatchedCount]] = field(default_factory=dict)
+    """By row, as the sockets of the census."""
     after: Mapping[State, float] = field(default_factory=dict)
     """The thresholds in force, in seconds."""
-    verdicts_known: bool = False
+    tells_verdicts: bool = False
     """Whether the source tells how sockets end."""
     owners: Mapping[OwnerRow, int] | None = None
     """Stuck sockets by owner, most first; None if they are not told."""
-    listed: Sequence[tuple[Suspect, Owner]] = ()
+    listed: Sequence[StuckSocket] = ()
     """The oldest stuck sockets, one by one, the oldest first."""
-    ends: Callable[[Socket], Ends] | None = None
-    at: float = 0.0
-    """When this was so, on the clock of the suspects."""
+    now: float = 0.0
+    """When this was so, on the monotonic clock."""
     tracked: int = 0
     """Sockets whose ages are remembered."""
 
-    def sockets(self, state: str | None = None, port: int | None = None) -> Iterator[StuckSocket]:
-        """The stuck sockets one by one, the oldest first; of one *state* and one *port*, if these are given."""
-        for suspect, owner in self.listed:
-            if state in {None, suspect.socket.state.label} and port in {None, suspect.endpoint.port}:
-                yield self._socket(suspect, owner)
+    @property
+    def total(self) -> int:
+        """All stuck sockets."""
+        return sum(count.stuck for by_state in self.watched.values() for count in by_state.values())
 
-    def _socket(self, suspect: Suspect, owner: Owner) -> StuckSocket:
-        one = suspect.socket
-        return StuckSocket(
-            state=one.state,
-            endpoint=suspect.endpoint,
-            ends=self.ends(one) if self.ends else Ends("", ""),
-            age=self.at - suspect.since,
-            verdict=suspect.verdict,
-            receive_queue=one.receive_queue,
-            send_queue=one.send_queue,
-            owner=owner,
-        )
+    def sockets(self, state: State | None = None, port: int | None = None) -> Iterator[StuckSocket]:
+        """The listed ones; of one *state* and one *port* of the service, if these are given."""
+        for one in self.listed:
+            if state in {None, one.socket.state} and port in {None, one.service.port}:
+                yield one
+
+    def age(self, one: StuckSocket) -> float:
+        """Seconds for which it has been in its state."""
+        return self.now - one.since
 
 
-def tell(suspects: Suspects, owners: OwnerSearch, labels: Labels, rules: StuckRules, snapshot: Snapshot) -> Stuck:
-    """Put together what the finished reading gave."""
-    suspects.learn()
+class Tell(NamedTuple):
+    """What is known beside the watched sockets when it is told of them."""
+
+    now: float
+    rules: StuckRules
+    tells_verdicts: bool
+    cgroups: Callable[[int], str]
+    """Paths by number; empty if it is not known."""
+
+
+def told(watched: WatchedSockets, labels: Labels, tell: Tell) -> Stuck:
+    """Put together what the groups of the *watched* sockets say."""
+    owners = {group: _owner(group.alike, watched, tell) for group in watched.groups if group.stuck}
     return Stuck(
-        watched=_watched(suspects.groups, labels, suspects.now),
-        after=rules.after,
-        verdicts_known=snapshot.tells_timers,
-        owners=_by_owner(suspects, owners, labels, rules.owners.max) if rules.owners.enabled else None,
-        listed=[(one, _owner(one, owners)) for one in suspects.listed()],
-        ends=snapshot.ends,
-        at=suspects.now,
-        tracked=suspects.tracked,
+        watched=_by_row(watched, labels, tell.now),
+        after=tell.rules.after,
+        tells_verdicts=tell.tells_verdicts,
+        owners=_by_owner(owners, labels, tell.rules.owners.max) if tell.rules.owners.enabled else None,
+        listed=[_stuck_socket(listed, watched.group(listed), owners) for listed in watched.groups.listed],
+        now=tell.now,
+        tracked=len(watched),
     )
 
 
-def _owner(one: Suspect, owners: OwnerSearch) -> Owner:
-    return owners.owner(one.cgroup, owners.holders.get(one.responsible, NO_PROCESS))
+def _owner(alike: Alike, watched: WatchedSockets, tell: Tell) -> Owner:
+    cgroup_id, process = watched.holders.of(alike)
+    return owner(tell.cgroups(cgroup_id), process)
 
 
-def _watched(
-    groups: Mapping[tuple[Service, State], Group], labels: Labels, now: float
-) -> Mapping[tuple[Role, str], Mapping[State, Watched]]:
-    """Put the groups of ports without a label together."""
-    table = {key: dict.fromkeys(WATCHED, Watched()) for key in labels.all()}
-    for (endpoint, state), group in groups.items():
-        row = table[endpoint.role, labels.label(endpoint)]
+def _stuck_socket(listed: Listed, group: Group, owners: Mapping[Group, Owner]) -> StuckSocket:
+    return StuckSocket(listed.socket, group.alike.service, listed.since, group.alike.verdict, owners[group])
+
+
+def _by_row(watched: WatchedSockets, labels: Labels, now: float) -> Mapping[Row, Mapping[State, WatchedCount]]:
+    """Put the groups of a row and state together."""
+    table = {row: dict.fromkeys(WATCHED, WatchedCount()) for row in labels.rows()}
+    for group in watched.groups:
+        row, state = table[labels.row(group.alike.service)], group.alike.state
         before = row[state]
-        verdicts = Counter(before.verdicts) + group.verdicts
-        row[state] = Watched(before.stuck + group.stuck, max(before.oldest, now - group.oldest), verdicts)
+        verdicts = Counter(before.verdicts)
+        if group.alike.verdict:
+            verdicts[group.alike.verdict] += group.present
+        oldest = max(before.oldest_age, now - group.oldest_since)
+        row[state] = WatchedCount(before.stuck + group.stuck, oldest, verdicts)
     return table
 
 
-def _by_owner(suspects: Suspects, owners: OwnerSearch, labels: Labels, most: int) -> Mapping[OwnerRow, int]:
+def _by_owner(owners: Mapping[Group, Owner], labels: Labels, most: int) -> Mapping[OwnerRow, int]:
     found: Counter[OwnerRow] = Counter()
-    for (endpoint, state), group in suspects.groups.items():
-        for (cgroup, holder), sockets in group.held.items():
-            owner = owners.owner(cgroup, holder)
-            found[OwnerRow(endpoint.role, labels.label(endpoint), state, owner.cgroup, owner.process)] += sockets
+    for group, held_by in owners.items():
+        row = labels.row(group.alike.service)
+        found[OwnerRow(row, group.alike.state, held_by.cgroup, held_by.process)] += group.stuck
     told: Counter[OwnerRow] = Counter()
-    for rank, (holding, sockets) in enumerate(sorted(found.items(), key=lambda item: (-item[1], item[0]))):
-        told[holding if rank < most else holding._replace(cgroup=OTHER, process="")] += sockets
+    for rank, (owned, sockets) in enumerate(sorted(found.items(), key=lambda item: (-item[1], item[0]))):
+        told[owned if rank < most else owned._replace(cgroup=OTHER, process="")] += sockets
     return told

@@ -18,30 +18,34 @@ import struct
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import compress, repeat
+from itertools import compress, islice, repeat
 from typing import NamedTuple, TypeVar
 
 from exporter import masks
-from exporter.decode.addresses import with_port
 from exporter.decode.netlink import Run
 from exporter.errors import Malformed
-from exporter.tcp.sockets import Ends, Listener, Socket
-from exporter.tcp.states import State
+from exporter.tcp.reading import Batch, Bulk, Watched
+from exporter.tcp.sockets import Listener, Origin, Socket
+from exporter.tcp.states import COUNTED, WATCHED, State
 
 TCPDIAG_GETSOCK = 18
 SOCK_DIAG_BY_FAMILY = 20
 IPPROTO_TCP = 6
 
-_MESSAGE_LENGTH = 88
+_MESSAGE = slice(16, 88)
 _AT_STATE = 17
+_AT_TIMER = 18
 _AT_LOCAL_PORT = 20
-_AT_DESTINATION = slice(22, 56)
+_AT_REMOTE_PORT = 22
+_DESTINATION = slice(22, 56)
+_EXPIRES = slice(52, 56)
+"""Within _MESSAGE."""
 
-# family, state, timer, the two bytes of the local port, destination (remote port and both addresses), cookie, receive
-# queue, send queue, inode
-_FIELDS = struct.Struct("=16xBBBxBB34s4xQ4xII4xI")
-_PORTS = struct.Struct(">20xHH")
-_LISTENER = struct.Struct("=72xII4xI")
+# The fields of _MESSAGE that are of use: family, state, timer, both ports, both addresses, cookie, receive queue, send
+# queue, inode. Ports are big-endian, and read by themselves.
+_FIELDS = struct.Struct("=BBBx4x32s4xQ4xII4xI")
+_PORTS = struct.Struct(">4xHH")
+_LISTENER = struct.Struct("=56xII4xI")
 
 _AF_INET6 = 10
 
@@ -53,6 +57,8 @@ _CGROUP_ID = 21
 _VALUES = {_INFO: struct.Struct("=HH56xI"), _CGROUP_ID: struct.Struct("=HHQ")}
 
 _STATES = {int(state): state for state in State}
+_ONLY = {state: frozenset({int(state)}) for state in COUNTED}
+_ANY_WATCHED = frozenset(map(int, WATCHED))
 
 Value = TypeVar("Value")
 
@@ -82,47 +88,54 @@ class Rows(NamedTuple):
     @property
     def states(self) -> bytes:
         """One byte a socket."""
-        return bytes(self._of_present(self._state_column))
+        return bytes(self._of_present(self._column(_AT_STATE)))
 
     def having(self, states: frozenset[int]) -> "Rows":
         """The sockets that are in one of *states*."""
-        mask = masks.where(self._state_column, states)
+        mask = masks.where(self._column(_AT_STATE), states)
         return self._replace(present=mask if self.present is None else masks.both(mask, self.present))
 
     def local_ports(self) -> Iterable[int]:
-        """In network byte order, read as native numbers."""
-        return self._of_present(array("H", self.data)[(self.start + _AT_LOCAL_PORT) // 2 :: self.length // 2])
+        """See ``reading.Columns``."""
+        return self._of_present(self._ports(_AT_LOCAL_PORT))
+
+    def remote_ports(self, chosen: bytes) -> Iterable[int]:
+        """See ``reading.Columns``."""
+        return compress(self._of_present(self._ports(_AT_REMOTE_PORT)), chosen)
 
     def destinations(self, chosen: bytes) -> Iterator[bytes]:
-        """Remote port (big-endian), local and remote address of the sockets whose byte in *chosen* is not 0."""
-        # At least 256 KiB, and rounded up, so that one list of slices serves nearly all sizes.
-        slices = _destination_slices(self.start, self.length, 1 << max(18, len(self.data).bit_length()))
-        return map(self.data.__getitem__, compress(self._of_present(slices), chosen))
+        """See ``reading.Columns``: remote port and both addresses as they stand in the messages."""
+        return map(self.data.__getitem__, compress(self._slices(_DESTINATION), chosen))
 
     def port_pairs(self, chosen: bytes) -> Iterator[tuple[int, int]]:
-        """Local and remote port of the sockets whose byte in *chosen* is not 0."""
-        return (_PORTS.unpack_from(self.data, at) for at in compress(self._places(), chosen))
+        """See ``reading.Columns``."""
+        behind = _MESSAGE.start
+        return (_PORTS.unpack_from(self.data, at + behind) for at in compress(self._places(), chosen))
 
-    def sockets(self) -> list[Socket]:
-        """All of them, one by one. A state that the kernel has and we do not know must not be lost: Malformed."""
-        places = list(self._places())
-        silences = (
-            None if milliseconds is None else milliseconds / 1000 for milliseconds in self._values(_INFO, places)
-        )
-        cgroups = (cgroup or 0 for cgroup in self._values(_CGROUP_ID, places))
-        fields = map(_FIELDS.unpack_from, repeat(self.data), places)
-        try:
-            return [_socket(*row) for row in zip(fields, silences, cgroups, strict=True)]
-        except KeyError as unknown:
-            raise Malformed(f"inet_diag: socket state {unknown.args[0]}, expected 1 to 11") from None
+    def keys(self) -> list[bytes]:
+        """See ``reading.Rows``: the message without header, attributes, and the time that a timer has left.
+
+        What the attributes tell that anybody asks for stays the same for the whole life of a socket, but for its
+        silence, which is of use at first sight only.
+        """
+        keys = list(map(self.data.__getitem__, self._slices(_MESSAGE)))
+        for at in compress(range(len(keys)), self._of_present(self._column(_AT_TIMER))):
+            keys[at] = keys[at][: _EXPIRES.start] + bytes(4) + keys[at][_EXPIRES.stop :]
+        return keys
+
+    def origins(self, chosen: bytes) -> Iterator[Origin]:
+        """See ``reading.Rows``."""
+        places = list(compress(self._places(), chosen))
+        for cgroup_id, silence in zip(self._values(_CGROUP_ID, places), self._values(_INFO, places), strict=True):
+            yield Origin(cgroup_id or 0, (silence or 0) / 1000)
 
     def listeners(self) -> Iterator[Listener]:
         """Read as listening sockets, whose queue fields mean the accept queue and its limit."""
         places = list(self._places())
-        for at, cgroup in zip(places, self._values(_CGROUP_ID, places), strict=True):
-            local, _ = _PORTS.unpack_from(self.data, at)
-            queued, backlog, inode = _LISTENER.unpack_from(self.data, at)
-            yield Listener(local, queued, backlog, inode, cgroup or 0)
+        for at, cgroup_id in zip(places, self._values(_CGROUP_ID, places), strict=True):
+            local, _ = _PORTS.unpack_from(self.data, at + _MESSAGE.start)
+            queued, backlog, inode = _LISTENER.unpack_from(self.data, at + _MESSAGE.start)
+            yield Listener(local, queued, backlog, inode, cgroup_id or 0)
 
     def _values(self, kind: int, places: Sequence[int]) -> Iterable[int | None]:
         """Of the attribute of each message, None where it has none. Messages of one length have it in one place."""
@@ -144,47 +157,53 @@ class Rows(NamedTuple):
         """Of the message that begins at *at*."""
         return at + self.length - self.start
 
-    @property
-    def _state_column(self) -> bytes:
-        return self.data[self.start + _AT_STATE :: self.length]
+    def _column(self, at: int) -> bytes:
+        """The byte at *at* of every place, present or not."""
+        return self.data[self.start + at :: self.length]
+
+    def _ports(self, at: int) -> "array[int]":
+        return array("H", self.data)[(self.start + at) // 2 :: self.length // 2]
 
     def _places(self) -> Iterable[int]:
         return self._of_present(range(self.start, len(self.data), self.length))
+
+    def _slices(self, of: slice) -> Iterable[slice]:
+        # At least 256 KiB, and rounded up, so that one list of slices serves nearly all sizes.
+        size = 1 << max(18, len(self.data).bit_length())
+        behind = slice(self.start + of.start, self.start + of.stop)
+        places = (len(self.data) - self.start + self.length - 1) // self.length
+        return self._of_present(islice(_slices(behind.start, behind.stop, self.length, size), places))
 
     def _of_present(self, column: Iterable[Value]) -> Iterable[Value]:
         return column if self.present is None else compress(column, self.present)
 
 
-def _socket(
-    fields: tuple[int, int, int, int, int, bytes, int, int, int, int], silence: float | None, cgroup: int
-) -> Socket:
-    family, state, timer, high, low, destination, cookie, received, sent, inode = fields
-    return Socket(
-        _STATES[state],
-        high << 8 | low,
-        destination[0] << 8 | destination[1],
-        destination,
-        cookie,
-        family == _AF_INET6,
-        timer,
-        received,
-        sent,
-        inode,
-        cgroup,
-        silence,
-    )
+def socket(key: bytes) -> Socket:
+    """The socket that has one of ``Rows.keys``."""
+    family, state, timer, addresses, cookie, received, sent, inode = _FIELDS.unpack(key)
+    local, remote = _PORTS.unpack_from(key)
+    return Socket(_STATES[state], local, remote, addresses, cookie, family == _AF_INET6, timer, received, sent, inode)
 
 
-def ends(one: Socket) -> Ends:
-    """Both ends of a socket from here, as text."""
-    length = 16 if one.is_ipv6 else 4
-    local, remote = one.destination[2 : 2 + length], one.destination[18 : 18 + length]
-    return Ends(with_port(local, one.local_port), with_port(remote, one.remote_port))
+def batches(rows: Rows) -> Iterator[Batch]:
+    """The sockets of *rows* by state. A state that the kernel has and we do not know must not be lost: Malformed."""
+    states = rows.states
+    left = len(states)
+    for state, only in _ONLY.items():
+        here = states.count(state)
+        if here:
+            yield Bulk(state, rows if here == len(states) else rows.having(only), here)
+            left -= here
+    if left:
+        watched = rows.having(_ANY_WATCHED)
+        if len(watched.states) < left:
+            raise Malformed(f"inet_diag: socket states {sorted(set(states))}, expected 1 to 11 without 10")
+        yield Watched(watched)
 
 
 def _find(data: bytes, at: int, end: int, kind: int) -> int | None:
     """Where, from the beginning of the message from *at* to *end*, the attribute stands, if it is there and whole."""
-    place = at + _MESSAGE_LENGTH
+    place = at + _MESSAGE.stop
     while place + _ATTRIBUTE.size <= end:
         length, of = _ATTRIBUTE.unpack_from(data, place)
         if of == kind:
@@ -197,13 +216,12 @@ def rows(run: Run) -> Rows:
     """Raises Malformed if the messages of *run* do not describe sockets."""
     if run.type not in {TCPDIAG_GETSOCK, SOCK_DIAG_BY_FAMILY}:
         raise Malformed(f"inet_diag: message type {run.type}, expected 18 or 20")
-    if run.length - run.start < _MESSAGE_LENGTH:
-        raise Malformed(f"inet_diag: message of {run.length - run.start} bytes, expected at least {_MESSAGE_LENGTH}")
+    if run.length - run.start < _MESSAGE.stop:
+        raise Malformed(f"inet_diag: message of {run.length - run.start} bytes, expected at least {_MESSAGE.stop}")
     return Rows(run.length, run.data, run.start, run.present)
 
 
-@lru_cache(maxsize=4)
-def _destination_slices(start: int, length: int, size: int) -> list[slice]:
-    """Where the destinations stand in *size* bytes of messages."""
-    first, last = _AT_DESTINATION.start, _AT_DESTINATION.stop
-    return [slice(at + first, at + last) for at in range(start, size, length)]
+@lru_cache(maxsize=8)
+def _slices(start: int, stop: int, length: int, size: int) -> list[slice]:
+    """Where what stands from *start* to *stop* of the first message stands in *size* bytes of messages."""
+    return [slice(at, at + stop - start) for at in range(start, size, length)]

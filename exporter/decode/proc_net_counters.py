@@ -1,73 +1,53 @@
-"""Counters of /proc/net/snmp, /proc/net/netstat and /proc/net/sockstat, and port lists of /proc/sys.
+"""Counters of /proc/net/snmp, /proc/net/netstat and /proc/net/sockstat (net/ipv4/proc.c).
 
 snmp and netstat come in pairs of lines, names above values:      sockstat has name and value by turns:
 
     Tcp: RtoAlgorithm RtoMin ActiveOpens ...                          TCP: inuse 4 orphan 0 tw 12 alloc 6 mem 1
     Tcp: 1 200 3217 ...
+
+A section is what stands before the colon. The files have some 300 counters, of which a handful is wanted, so only the
+lines of one section are looked into, and only the wanted values are made numbers.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 
 from exporter.errors import Malformed
 
-Counters = Mapping[tuple[str, str], int]
-"""By section and name, for example ``("TcpExt", "TCPTimeWaitOverflow")``."""
+Counters = Mapping[str, int]
+"""By the kernel's name, for example ``TCPTimeWaitOverflow``."""
 
 
-def pairs_of_lines(text: str) -> Counters:
-    """The counters of snmp or netstat. Raises Malformed."""
-    lines = _lines(text)
-    if len(lines) % 2:
-        raise Malformed(f"/proc/net/snmp: {len(lines)} lines, expected pairs of names and values")
-    return dict(counter for pair in zip(lines[::2], lines[1::2], strict=True) for counter in _pair(*pair))
+def pairs_of_lines(text: str, section: str, wanted: Collection[str]) -> Counters:
+    """The *wanted* counters of a *section* of snmp or netstat, as far as this kernel has them. Raises Malformed."""
+    lines = _lines(text, section)
+    return _counters(section, _joined(lines[::2]), _joined(lines[1::2]), wanted)
 
 
-def _lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.strip()]
+def name_by_value(text: str, section: str, wanted: Collection[str]) -> Counters:
+    """The *wanted* counters of a *section* of sockstat, as far as this kernel has them. Raises Malformed."""
+    words = _joined(_lines(text, section))
+    return _counters(section, words[::2], words[1::2], wanted)
 
 
-def _pair(names: str, values: str) -> Iterator[tuple[tuple[str, str], int]]:
-    section, *names_of = names.split()
-    again, *values_of = values.split()
-    if section != again or len(names_of) != len(values_of):
-        raise Malformed(f"/proc/net/snmp: names {names[:60]!r} do not fit values {values[:60]!r}")
-    return zip(((section.rstrip(":"), name) for name in names_of), map(number, values_of), strict=True)
+def _lines(text: str, section: str) -> Sequence[Sequence[str]]:
+    """The words of the lines of *section*, without its name."""
+    return [line.split()[1:] for line in text.splitlines() if line.startswith(f"{section}:")]
 
 
-def name_by_value(text: str) -> Counters:
-    """The counters of sockstat. Raises Malformed."""
-    return dict(counter for line in _lines(text) for counter in _line(line))
+def _joined(lines: Sequence[Sequence[str]]) -> Sequence[str]:
+    return list(chain.from_iterable(lines))
 
 
-def _line(line: str) -> Iterator[tuple[tuple[str, str], int]]:
-    section, *words = line.split()
-    if len(words) % 2:
-        raise Malformed(f"/proc/net/sockstat: expected names with values, found {line[:60]!r}")
-    return zip(((section.rstrip(":"), name) for name in words[::2]), map(number, words[1::2]), strict=True)
+def _counters(section: str, names: Sequence[str], values: Sequence[str], wanted: Collection[str]) -> Counters:
+    if len(names) != len(values):
+        raise Malformed(f"{section} has {len(names)} names and {len(values)} values")
+    found = dict(zip(names, values, strict=True))
+    return {name: _number(found[name], f"{section} {name}") for name in wanted if name in found}
 
 
-def port_range(text: str) -> range:
-    """ip_local_port_range: two numbers, both inclusive. Raises Malformed."""
-    words = text.split()
-    if len(words) != 2:
-        raise Malformed(f"ip_local_port_range: expected two numbers, found {text[:60]!r}")
-    low, high = map(number, words)
-    return range(low, high + 1)
-
-
-def port_list(text: str) -> list[range]:
-    """ip_local_reserved_ports: ``8080,9000-9010``, or nothing. Raises Malformed."""
-    return [_ports(part) for part in text.strip().split(",") if part]
-
-
-def _ports(part: str) -> range:
-    low, _, high = part.partition("-")
-    return range(number(low), number(high or low) + 1)
-
-
-def number(word: str) -> int:
-    """A decimal number. Raises Malformed."""
+def _number(word: str, name: str) -> int:
     try:
         return int(word)
     except ValueError:
-        raise Malformed(f"expected a number, found {word[:60]!r}") from None
+        raise Malformed(f"expected a number for {name}, found {word[:60]!r}") from None

@@ -9,13 +9,13 @@ have fewer columns than the others; the first ten are the same.
 
 import sys
 
-from exporter.decode.addresses import with_port
 from exporter.errors import Malformed, Truncated
-from exporter.tcp.sockets import Ends, Listener, Socket
-from exporter.tcp.states import BULK, State
+from exporter.tcp.sockets import Listener, Socket
+from exporter.tcp.states import COUNTED, State
 
 HEADER_WORD = b"local_address"
 _COLUMNS = 10
+_V4, _V6 = 4, 16  # bytes of an address
 _STATES = {b"%02X" % state: state for state in State}
 
 
@@ -40,9 +40,10 @@ def socket(line: bytes) -> Socket:
     columns = _columns(line)
     local_address, local_port = _address(columns[1], line)
     remote_address, remote_port = _address(columns[2], line)
-    destination = remote_port.to_bytes(2, "big") + local_address + remote_address
-    found = Socket(_state(columns, line), local_port, remote_port, destination, cookie=0)
-    return found if found.state in BULK else _with_details(found, columns, line)
+    addresses = _network_order(local_address) + _network_order(remote_address)
+    is_ipv6 = len(local_address) == _V6
+    found = Socket(_state(columns, line), local_port, remote_port, addresses, is_ipv6=is_ipv6)
+    return found if found.state in COUNTED else _with_details(found, columns, line)
 
 
 def _with_details(found: Socket, columns: list[bytes], line: bytes) -> Socket:
@@ -52,16 +53,11 @@ def _with_details(found: Socket, columns: list[bytes], line: bytes) -> Socket:
     return found._replace(timer=timer, receive_queue=received, send_queue=sent, inode=inode)
 
 
-def ends(one: Socket) -> Ends:
-    """Both ends of a socket from here, as text."""
-    addresses = one.destination[2:]
-    local, remote = addresses[: len(addresses) // 2], addresses[len(addresses) // 2 :]
-    return Ends(with_port(_network_order(local), one.local_port), with_port(_network_order(remote), one.remote_port))
-
-
-def _network_order(address: bytes) -> bytes:
-    words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
-    return b"".join(word.to_bytes(4, sys.byteorder) for word in words)
+def _network_order(words: bytes) -> bytes:
+    """The address, filled up with zeros to 16 bytes."""
+    if sys.byteorder == "little":
+        words = b"".join(words[at : at + 4][::-1] for at in range(0, len(words), 4))
+    return words.ljust(_V6, b"\0")
 
 
 def listener(line: bytes) -> Listener:
@@ -101,15 +97,15 @@ def _state(columns: list[bytes], line: bytes) -> State:
 
 
 def _address(column: bytes, line: bytes) -> tuple[bytes, int]:
-    """Address, as written, and port."""
+    """Address, 4 or 16 bytes in the order of the file, and port."""
     address, _, port = column.partition(b":")
     try:
-        number = int(port, 16)
+        words, number = bytes.fromhex(address.decode()), int(port, 16)
     except ValueError:
-        number = -1
-    if len(address) not in {8, 32} or len(port) != 4 or number < 0:
+        words, number = b"", -1
+    if len(words) not in {_V4, _V6} or len(port) != 4 or number < 0:
         raise _malformed(line, "ADDRESS:PORT in hexadecimal in columns two and three")
-    return address, number
+    return words, number
 
 
 def _malformed(line: bytes, expected: str) -> Malformed:

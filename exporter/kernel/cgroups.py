@@ -18,25 +18,31 @@ _SHARE = 0.005
 
 
 class Cgroups:
-    """The paths of the directories below *root*, or of none where cgroup v2 is not mounted."""
+    """The paths of the directories below *root*, or of none where cgroup v2 is not mounted.
+
+    *cpu* is the processor time of this thread in seconds.
+    """
 
     def __init__(self, root: Path | None = None, cpu: Callable[[], float] = time.thread_time) -> None:
-        self._root = root or next((one for one in ROOTS if (one / "cgroup.controllers").exists()), None)
+        self._root = root or next((place for place in ROOTS if (place / "cgroup.controllers").exists()), None)
         self._cpu = cpu
-        self._paths: dict[int, str] = {}
+        self._cgroups: dict[int, str] = {}
         self._next = 0.0
 
-    def path(self, number: int) -> str:
-        """The path below the root of the hierarchy, ``/`` for the root itself, empty if it is not known."""
-        return self._paths.get(number, "")
+    def path(self, cgroup_id: int) -> str:
+        """The cgroup's path below the root of the hierarchy, ``/`` for the root itself, empty if it is not known."""
+        return self._cgroups.get(cgroup_id, "")
 
-    def look(self, numbers: frozenset[int], now: float) -> None:
-        """Find the paths of these cgroups, unless the last walk was a short time ago; forget others that are gone."""
-        if self._root is None or now < self._next or numbers <= self._paths.keys():
+    def look(self, cgroup_ids: frozenset[int], now: float) -> None:
+        """Find the paths of these cgroups, unless the last walk was a short time ago; forget others that are gone.
+
+        *now* is in seconds, on any clock that does not go back.
+        """
+        if self._root is None or now < self._next or cgroup_ids <= self._cgroups.keys():
             return
         begun = self._cpu()
-        kept = {number: self._paths.get(number, "") for number in numbers}
-        self._paths = kept | dict(_walk(self._root))
+        kept = {cgroup_id: self.path(cgroup_id) for cgroup_id in cgroup_ids}
+        self._cgroups = kept | dict(_walk(self._root))
         self._next = now + (self._cpu() - begun) / _SHARE
 
 
@@ -46,10 +52,10 @@ def _walk(root: Path) -> Iterator[tuple[int, str]]:
     for _ in range(MOST):
         if not left:
             return
-        path = left.pop()
+        cgroup = left.pop()
         try:
-            yield Path(f"{root}{path}").stat().st_ino, os.fsencode(path).decode(errors="replace") or "/"
-            with os.scandir(f"{root}{path}") as entries:
-                left += [f"{path}/{entry.name}" for entry in entries if entry.is_dir(follow_symlinks=False)]
+            yield Path(f"{root}{cgroup}").stat().st_ino, os.fsencode(cgroup).decode(errors="replace") or "/"
+            with os.scandir(f"{root}{cgroup}") as entries:
+                left += [f"{cgroup}/{entry.name}" for entry in entries if entry.is_dir(follow_symlinks=False)]
         except OSError:
             continue

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from exporter.errors import SourceUnavailable
 from exporter.kernel.procfs import Procfs
 from exporter.kernel.psutil_source import Psutil
 from exporter.kernel.sock_diag import SockDiag
-from exporter.kernel.source import RolesFor, Snapshot, Source, Watch
+from exporter.kernel.source import Source
+from exporter.tcp.reading import Reading
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +25,7 @@ def candidates(choice: str) -> Sequence[Make]:
 
 
 class FirstThatWorks:
-    """The first of some sources that works; one that turns out not to work here is not tried again."""
+    """The first of some sources that works; one that has been given up is not tried again."""
 
     def __init__(self, makers: Sequence[Make]) -> None:
         first, *self._rest = makers
@@ -34,17 +36,14 @@ class FirstThatWorks:
         """The name of the source in use."""
         return self._source.name
 
-    def read(self, roles_for: RolesFor, watch: Watch, *, silences: bool = False) -> Snapshot:
-        """Read all sockets; see ``Source.read``. SourceUnavailable means that none is left."""
-        try:
-            return self._source.read(roles_for, watch, silences=silences)
-        except SourceUnavailable as unavailable:
-            if not self._rest:
-                raise
-            self._next(unavailable)
-            return self.read(roles_for, watch, silences=silences)
+    def reading(self, *, silences: bool = False) -> AbstractContextManager[Reading]:
+        """See ``Source.reading``."""
+        return self._source.reading(silences=silences)
 
-    def _next(self, unavailable: SourceUnavailable) -> None:
+    def give_up(self, unavailable: SourceUnavailable) -> None:
+        """Go on with the next source, since the one in use is *unavailable*; raise that if it is the last."""
+        if not self._rest:
+            raise unavailable
         blocked, self._source = self._source, self._rest.pop(0)()
         blocked.close()
         log.warning("source %s does not work here, using %s: %s", blocked.name, self._source.name, unavailable)

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from exporter.decode import proc_cgroup
+from exporter.decode import proc_pid
+from exporter.kernel import processes
 from exporter.tcp.holders import Process
-
-_SOCKET = "socket:["
 
 
 class DescriptorWalk:
@@ -22,7 +21,7 @@ class DescriptorWalk:
     def __init__(self, proc: Path, inodes: Iterable[int], first: Iterable[int] = ()) -> None:
         self._proc = proc
         self._missing = set(inodes)
-        self._pids = iter(dict.fromkeys([*first, *_processes(proc)]))
+        self._pids = iter(dict.fromkeys([*first, *processes.pids(proc)]))
         self.found: dict[int, Process] = {}
         """By inode."""
         self.refused = 0
@@ -45,21 +44,19 @@ class DescriptorWalk:
         here = self._missing.intersection(_sockets(self._proc / str(pid) / "fd"))
         if here:
             self._missing -= here
-            self.found |= dict.fromkeys(here, holder(self._proc, pid))
+            self.found |= dict.fromkeys(here, processes.process(self._proc, pid))
 
 
-def holder(proc: Path, pid: int) -> Process:
-    """The process by that number. Raises OSError."""
-    name = (proc / str(pid) / "comm").read_bytes().decode(errors="replace").removesuffix("\n")
-    return Process(pid, name, proc_cgroup.path((proc / str(pid) / "cgroup").read_bytes().decode(errors="replace")))
-
-
-def _processes(proc: Path) -> list[int]:
-    """All that are to be seen: none where there is no /proc, which is no reason to have no sample."""
-    try:
-        return sorted(int(entry.name) for entry in proc.iterdir() if entry.name.isdecimal())
-    except OSError:
-        return []
+def _sockets(folder: Path) -> Iterator[int]:
+    """The inodes of the sockets in a folder of descriptors. Raises OSError."""
+    with _opened(folder) as directory:
+        for name in os.listdir(directory):  # noqa: PTH208 - of a descriptor, which spares a path for each link
+            try:
+                inode = proc_pid.socket_inode(os.readlink(name, dir_fd=directory))
+            except FileNotFoundError:  # closed meanwhile
+                continue
+            if inode is not None:
+                yield inode
 
 
 @contextmanager
@@ -69,15 +66,3 @@ def _opened(folder: Path) -> Iterator[int]:
         yield directory
     finally:
         os.close(directory)
-
-
-def _sockets(folder: Path) -> Iterator[int]:
-    """The inodes of the sockets in a folder of descriptors. Raises OSError."""
-    with _opened(folder) as directory:
-        for name in os.listdir(directory):  # noqa: PTH208 - of a descriptor, which spares a path for each link
-            try:
-                target = os.readlink(name, dir_fd=directory)
-            except FileNotFoundError:  # closed meanwhile
-                continue
-            if target.startswith(_SOCKET):
-                yield int(target[len(_SOCKET) : -1])

@@ -1,20 +1,30 @@
 """The kernel's limits on TCP sockets, and its counters that explain why they pile up.
 
 All of it belongs to this process' network namespace, but for the orphans, which the kernel counts and bounds for the
-whole host. What this kernel does not have is left out.
+whole host. No file is kept open: one of /proc/self/net keeps the namespace that it was opened in alive (seq_open_net in
+fs/proc/proc_net.c).
 """
 
-from collections.abc import Callable
+import logging
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from exporter.decode import proc_net_counters
+from exporter.decode import proc_net_counters, sysctl
 from exporter.decode.proc_net_counters import Counters
-from exporter.errors import Malformed, ReadFailed
-from exporter.tcp.limits import Limits
+from exporter.errors import SampleError, Truncated
+from exporter.tcp.limits import LimitName, Limits
 
-# Documentation/networking/ip-sysctl.rst in the kernel's sources. Each is one number.
-_SYSCTLS = {
+log = logging.getLogger(__name__)
+
+SYSCTL_SECONDS = 60.0
+"""Between two readings of the sysctls, which change when somebody mends the host."""
+MOST_BYTES = 1 << 16
+"""Of one file: eight times what netstat can have, and a list of ten thousand reserved ports."""
+
+_SYSCTLS: Mapping[LimitName, str] = {
     "time_wait_limit": "tcp_max_tw_buckets",
     "orphan_limit": "tcp_max_orphans",
     "fin_timeout_seconds": "tcp_fin_timeout",
@@ -22,62 +32,130 @@ _SYSCTLS = {
     "keepalive_interval_seconds": "tcp_keepalive_intvl",
     "keepalive_probes": "tcp_keepalive_probes",
 }
+"""Files with one number each."""
+_IPV4 = "sys/net/ipv4"
+_EPHEMERAL = "ip_local_port_range"
+_RESERVED = "ip_local_reserved_ports"
+_NONE_RESERVED: Sequence[range] = ()
 
-_COUNTERS = {
-    "time_wait_overflows": ("TcpExt", "TCPTimeWaitOverflow"),
-    "aborted_on_timeout": ("TcpExt", "TCPAbortOnTimeout"),
-    "aborted_on_memory": ("TcpExt", "TCPAbortOnMemory"),
-    "listen_overflows": ("TcpExt", "ListenOverflows"),
-    "listen_drops": ("TcpExt", "ListenDrops"),
-    "active_opens": ("Tcp", "ActiveOpens"),
-    "passive_opens": ("Tcp", "PassiveOpens"),
-    "orphan_sockets": ("TCP", "orphan"),
+
+class _Table(NamedTuple):
+    decode: Callable[[str, str, Collection[str]], Counters]
+    section: str
+    counters: Mapping[LimitName, str]
+    """By our name the kernel's."""
+
+    def values(self, text: str) -> dict[str, int]:
+        """What *text* says, by our names. Raises Malformed."""
+        found = self.decode(text, self.section, self.counters.values())
+        return {name: found[counter] for name, counter in self.counters.items() if counter in found}
+
+
+_TABLES: Mapping[str, _Table] = {
+    "netstat": _Table(
+        proc_net_counters.pairs_of_lines,
+        "TcpExt",
+        {
+            "time_wait_overflows": "TCPTimeWaitOverflow",
+            "aborted_on_timeout": "TCPAbortOnTimeout",
+            "aborted_on_memory": "TCPAbortOnMemory",
+            "listen_overflows": "ListenOverflows",
+            "listen_drops": "ListenDrops",
+        },
+    ),
+    "snmp": _Table(
+        proc_net_counters.pairs_of_lines, "Tcp", {"active_opens": "ActiveOpens", "passive_opens": "PassiveOpens"}
+    ),
+    "sockstat": _Table(proc_net_counters.name_by_value, "TCP", {"orphan_sockets": "orphan"}),
 }
 
-_TABLES: tuple[tuple[str, Callable[[str], Counters]], ...] = (
-    ("snmp", proc_net_counters.pairs_of_lines),
-    ("netstat", proc_net_counters.pairs_of_lines),
-    ("sockstat", proc_net_counters.name_by_value),
-)
-
-
-def read(proc: Path = Path("/proc")) -> Limits:
-    """Read the limits and counters below *proc*. Raises ReadFailed or Malformed."""
-    sysctls = proc / "sys/net/ipv4"
-    counters = _counters(proc / "self/net")
-    values = {name: counters[key] for name, key in _COUNTERS.items() if key in counters}
-    for name, file in _SYSCTLS.items():
-        number = _read(sysctls / file, proc_net_counters.number)
-        if number is not None:
-            values[name] = number
-    ephemeral = _read(sysctls / "ip_local_port_range", proc_net_counters.port_range)
-    if ephemeral is None:
-        return Limits(values)
-    reserved = _read(sysctls / "ip_local_reserved_ports", proc_net_counters.port_list) or []
-    return Limits(values, ephemeral, len(ephemeral) - sum(len(_common(ephemeral, ports)) for ports in reserved))
-
-
-def _counters(net: Path) -> Counters:
-    found: dict[tuple[str, str], int] = {}
-    for file, decode in _TABLES:
-        found.update(_read(net / file, decode) or {})
-    return found
-
-
-def _common(one: range, other: range) -> range:
-    return range(max(one.start, other.start), min(one.stop, other.stop))
-
+_ABSENT = (FileNotFoundError, PermissionError, NotADirectoryError)
+"""This kernel does not have the file, or hides it: only the first namespace has tcp_max_orphans, a sandbox less."""
 
 Value = TypeVar("Value")
 
 
-def _read(file: Path, decode: Callable[[str], Value]) -> Value | None:
-    """What *file* says, or None if this kernel does not have it, or hides it."""
+class LimitsReader:
+    """Reads what stands below *proc*, and remembers the sysctls, and which files it has complained of."""
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        self._ipv4, self._net = proc / _IPV4, proc / "self/net"
+        self._sysctls = Limits()
+        self._due = -math.inf
+        self._faulty: set[Path] = set()
+
+    def read(self, now: float) -> Limits:
+        """The counters of this moment, and sysctls that are at most SYSCTL_SECONDS old; *now* is monotonic seconds.
+
+        Raises nothing. What this kernel does not have, or hides, is left out; so is what cannot be read or makes no
+        sense, with a warning when that begins.
+        """
+        if now >= self._due:
+            self._due = now + SYSCTL_SECONDS
+            self._sysctls = self._read_sysctls()
+        return replace(self._sysctls, values={**self._sysctls.values, **self._read_counters()})
+
+    def forget(self) -> None:
+        """Read the sysctls anew next time."""
+        self._due = -math.inf
+
+    def _read_counters(self) -> Mapping[str, int]:
+        values: dict[str, int] = {}
+        for file, table in _TABLES.items():
+            values |= self._read(self._net / file, table.values) or {}
+        return values
+
+    def _read_sysctls(self) -> Limits:
+        numbers = {name: self._read(self._ipv4 / file, sysctl.number) for name, file in _SYSCTLS.items()}
+        values: dict[str, int] = {name: number for name, number in numbers.items() if number is not None}
+        ephemeral = self._read(self._ipv4 / _EPHEMERAL, sysctl.port_range)
+        if ephemeral is None:
+            return Limits(values)
+        reserved = self._read(self._ipv4 / _RESERVED, sysctl.port_list, absent=_NONE_RESERVED)
+        return Limits(values, ephemeral, None if reserved is None else _unreserved(ephemeral, reserved))
+
+    def _read(self, file: Path, decode: Callable[[str], Value], absent: Value | None = None) -> Value | None:
+        """What *file* says; *absent* if there is no such file for us, None if there is no use in what there is."""
+        try:
+            value = decode(_text(file))
+        except _ABSENT:
+            return absent
+        except (OSError, SampleError) as error:
+            self._complain(file, error)
+            return None
+        self._faulty.discard(file)
+        return value
+
+    def _complain(self, file: Path, error: Exception) -> None:
+        if file not in self._faulty:
+            self._faulty.add(file)
+            log.warning("%s cannot be used, what it says is left out: %s", file, error)
+
+
+def ephemeral(proc: Path = Path("/proc")) -> range | None:
+    """The local ports that the kernel may choose for outgoing connections, or None where it does not tell."""
     try:
-        return decode(file.read_text(encoding="ascii"))
-    except (FileNotFoundError, PermissionError, NotADirectoryError):
+        return sysctl.port_range(_text(proc / _IPV4 / _EPHEMERAL))
+    except (OSError, SampleError):
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReadFailed(f"cannot read {file}: {error}") from error
-    except Malformed as malformed:
-        raise Malformed(f"{file}: {malformed}") from malformed
+
+
+def _text(file: Path) -> str:
+    """All of *file*. Raises OSError, and Truncated if it has MOST_BYTES or more.
+
+    It has to be one read: where a list of reserved ports is longer than what is asked for, a second read gives nothing,
+    as if it had ended there (proc_do_large_bitmap in kernel/sysctl.c).
+    """
+    with file.open("rb", buffering=0) as opened:
+        content = opened.read(MOST_BYTES)
+    if len(content) == MOST_BYTES:
+        raise Truncated(f"longer than {MOST_BYTES} bytes")
+    return content.decode("ascii", errors="replace")
+
+
+def _unreserved(ports: range, reserved: Iterable[range]) -> int:
+    return len(ports) - sum(len(_common(ports, some)) for some in reserved)
+
+
+def _common(first: range, second: range) -> range:
+    return range(max(first.start, second.start), min(first.stop, second.stop))

@@ -5,11 +5,13 @@ no cookies and no backlogs. Listening sockets stand first in each file.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from exporter.decode import proc_net_tcp
 from exporter.errors import ReadFailed, SourceUnavailable
-from exporter.kernel.source import RolesFor, Snapshot, Watch, take
+from exporter.tcp import columns
+from exporter.tcp.reading import Reading
 from exporter.tcp.sockets import Listener, Socket
 from exporter.tcp.states import State
 
@@ -24,11 +26,12 @@ class Procfs:
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self._tables = (proc / "self/net/tcp", proc / "self/net/tcp6")
 
-    def read(self, roles_for: RolesFor, watch: Watch, *, silences: bool = False) -> Snapshot:  # noqa: ARG002 - not told
-        """Read all sockets; see ``Source.read``."""
+    @contextmanager
+    def reading(self, *, silences: bool = False) -> Iterator[Reading]:  # noqa: ARG002 - not told
+        """See ``Source.reading``."""
         if not self._tables[0].exists():
             raise SourceUnavailable(f"no {self._tables[0]}")
-        return take(self._listeners(), self._sockets(), roles_for, watch, proc_net_tcp.ends)
+        yield Reading(self._listeners(), columns.batches(self._sockets()), columns.unpacked)
 
     def _listeners(self) -> Sequence[Listener]:
         return [proc_net_tcp.listener(line) for table in self._tables for line in _listening(_lines(table))]

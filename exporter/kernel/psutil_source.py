@@ -4,13 +4,15 @@ psutil walks the descriptors of all processes to name a holder for each socket, 
 far the most expensive source. There are no cookies, no timers and no queues.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import Any
 
 from exporter.errors import Malformed, ReadFailed, SourceUnavailable
-from exporter.kernel.source import RolesFor, Snapshot, Watch, take
-from exporter.tcp.sockets import Ends, Listener, Socket
+from exporter.tcp import columns
+from exporter.tcp.reading import Reading
+from exporter.tcp.sockets import Listener, Socket
 from exporter.tcp.states import State
 
 Connection = Any
@@ -44,12 +46,13 @@ class Psutil:
     def __init__(self, net_connections: Callable[[], Sequence[Connection]] = net_connections) -> None:
         self._net_connections = net_connections
 
-    def read(self, roles_for: RolesFor, watch: Watch, *, silences: bool = False) -> Snapshot:  # noqa: ARG002 - not told
-        """Read all sockets; see ``Source.read``."""
-        connections = [(_state(one), one) for one in self._net_connections()]
-        listeners = [Listener(one.laddr.port, None, None) for state, one in connections if state is State.LISTEN]
-        sockets = (_socket(state, one) for state, one in connections if state is not State.LISTEN)
-        return replace(take(listeners, sockets, roles_for, watch, _ends), tells_timers=False)
+    @contextmanager
+    def reading(self, *, silences: bool = False) -> Iterator[Reading]:  # noqa: ARG002 - not told
+        """See ``Source.reading``."""
+        connections = [(_state(connection), connection) for connection in self._net_connections()]
+        listeners = [Listener(of.laddr.port, None, None) for state, of in connections if state is State.LISTEN]
+        sockets = (_socket(state, of) for state, of in connections if state is not State.LISTEN)
+        yield Reading(listeners, columns.batches(sockets), columns.unpacked, tells_verdicts=False)
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -57,15 +60,15 @@ class Psutil:
 
 def _socket(state: State, connection: Connection) -> Socket:
     local, remote = connection.laddr, connection.raddr
-    remote_port = remote.port if remote else 0
-    addresses = f"{local.ip} {remote.ip if remote else ''}".encode()
-    destination = remote_port.to_bytes(2, "big") + addresses
-    return Socket(state, local.port, remote_port, destination, cookie=0, pid=connection.pid or 0)
+    remote_port, remote_address = (remote.port, _packed(remote.ip)) if remote else (0, bytes(16))
+    addresses = _packed(local.ip) + remote_address
+    is_ipv6 = ":" in local.ip
+    return Socket(state, local.port, remote_port, addresses, is_ipv6=is_ipv6, pid=connection.pid or 0)
 
 
-def _ends(one: Socket) -> Ends:
-    local, remote = (f"[{ip}]" if ":" in ip else ip for ip in one.destination[2:].decode().split(" "))
-    return Ends(f"{local}:{one.local_port}", f"{remote}:{one.remote_port}")
+def _packed(address: str) -> bytes:
+    """In network order, filled up with zeros; an IPv6 address may have a scope behind it."""
+    return ip_address(address.partition("%")[0]).packed.ljust(16, b"\0")
 
 
 def _state(connection: Connection) -> State:

@@ -12,15 +12,15 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from exporter.decode import inet_diag, netlink
 from exporter.decode.inet_diag import Rows
-from exporter.errors import Interrupted, KernelRefused, Malformed, ReadFailed, SourceUnavailable, TimedOut, Truncated
-from exporter.kernel.source import RolesFor, Snapshot, Watch
-from exporter.tcp.sockets import Listener, Socket
-from exporter.tcp.states import BULK, SILENT, State
-from exporter.tcp.tally import Tally
+from exporter.errors import KernelRefused, Malformed, ReadFailed, SourceUnavailable, TimedOut, Truncated
+from exporter.tcp.reading import Batch, Bulk, Reading
+from exporter.tcp.sockets import Listener
+from exporter.tcp.states import COUNTED, SILENT, State
 
 NETLINK_SOCK_DIAG = 4
 TIMEOUT_SECONDS = 10
@@ -78,43 +78,39 @@ class SockDiag:
         self._time_waits_apart = False
         self._buffer = memoryview(bytearray(BATCH))
 
-    def read(self, roles_for: RolesFor, watch: Watch, *, silences: bool = False) -> Snapshot:
-        """Read all sockets; see ``Source.read``. An interrupted dump is tried once more."""
-        walks = self._walks(silences=silences)
+    @contextmanager
+    def reading(self, *, silences: bool = False) -> Iterator[Reading]:
+        """See ``Source.reading``."""
         try:
-            return self._read_or_close(roles_for, watch, walks)
-        except Interrupted:
-            return self._read_or_close(roles_for, watch, walks)
-        except KernelRefused as refusal:
-            self._fall_back(refusal)
-            return self.read(roles_for, watch, silences=silences)
-
-    def _fall_back(self, refusal: KernelRefused) -> None:
-        """Ask for each family from now on, if it was the legacy request that the kernel does not know."""
-        if refusal.errno not in _UNSUPPORTED:
-            raise refusal
-        if self._families:
-            raise SourceUnavailable(f"no dump of TCP sockets: {refusal}") from refusal
-        self._families = (socket.AF_INET, socket.AF_INET6)
-
-    def _read_or_close(self, roles_for: RolesFor, watch: Watch, walks: Sequence[Walk]) -> Snapshot:
-        """What is left of an unfinished dump would be taken for the answer to the next request."""
-        try:
-            return self._read(roles_for, watch, walks)
+            listeners = self._listeners_or_fall_back()
+            yield Reading(listeners, self._batches(self._walks(silences=silences)), inet_diag.socket)
         except Exception:
+            # What is left of an unfinished dump would be taken for the answer to the next request.
             self.close()
             raise
 
-    def _read(self, roles_for: RolesFor, watch: Watch, walks: Sequence[Walk]) -> Snapshot:
-        listeners = self._listeners()
-        roles = roles_for(listeners)
-        bulk = {state: Tally(roles) for state in BULK}
+    def _listeners_or_fall_back(self) -> Sequence[Listener]:
+        """Ask for each family from now on, if it is the legacy request that the kernel does not know."""
+        try:
+            return self._listeners()
+        except KernelRefused as refusal:
+            if refusal.errno not in _UNSUPPORTED:
+                raise
+            if self._families:
+                raise SourceUnavailable(f"no dump of TCP sockets: {refusal}") from refusal
+        self.close()
+        self._families = (socket.AF_INET, socket.AF_INET6)
+        return self._listeners_or_fall_back()
+
+    def _batches(self, walks: Sequence[Walk]) -> Iterator[Batch]:
+        sockets = dict.fromkeys(COUNTED, 0)
         for walk in walks:
             for rows in self._dump(walk):
-                watch(_count(rows, bulk))
-        time_waits = bulk[State.TIME_WAIT].sockets()
-        self._time_waits_apart = time_waits > 1000 + bulk[State.ESTABLISHED].sockets() // 8
-        return Snapshot(listeners, bulk, inet_diag.ends)
+                for batch in inet_diag.batches(rows):
+                    if isinstance(batch, Bulk):
+                        sockets[batch.state] += batch.sockets
+                    yield batch
+        self._time_waits_apart = sockets[State.TIME_WAIT] > 1000 + sockets[State.ESTABLISHED] // 8
 
     def _walks(self, *, silences: bool) -> Sequence[Walk]:
         """What to ask for together."""
@@ -161,22 +157,6 @@ class SockDiag:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-
-
-def _count(rows: Rows, bulk: dict[State, Tally]) -> list[Socket]:
-    """Count those of *rows* that are in a bulk state, and give the others."""
-    states = rows.states
-    left = len(states)
-    for state, tally in bulk.items():
-        here = states.count(state)
-        if here:
-            tally.add(rows if here == len(states) else rows.having(_ONLY[state]))
-            left -= here
-    return rows.having(_WATCHED).sockets() if left else []
-
-
-_ONLY = {state: frozenset({int(state)}) for state in BULK}
-_WATCHED = frozenset(range(256)) - frozenset(BULK)
 
 
 def _send(netlink_socket: socket.socket, request: bytes) -> None:

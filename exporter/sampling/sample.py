@@ -1,18 +1,24 @@
-"""One sample: what a reading gives, counted and explained."""
+"""One sample: a reading is counted, what is stuck is explained, and all of it becomes a census."""
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from exporter.count.census import Count, Memory
+from exporter.count.census import Count
+from exporter.count.ports import PortBook
 from exporter.count.report import Sample
 from exporter.count.rules import OwnerRules
-from exporter.count.suspects import Suspects
+from exporter.count.stuck import Tell
+from exporter.count.watched import Read, WatchedSockets
+from exporter.errors import Interrupted, SourceUnavailable
+from exporter.kernel.cgroups import Cgroups
+from exporter.kernel.choice import FirstThatWorks, Make, candidates
+from exporter.kernel.limits import LimitsReader
 from exporter.kernel.owners import OwnerSearch
-from exporter.kernel.source import Source
 from exporter.settings.config import Config
 from exporter.tcp.limits import Limits
+from exporter.tcp.reading import Reading
 
 LEAST_FOR_OWNERS = 0.25
 """Share of a sample's time that the search for owners gets also where the reading has taken all of it."""
@@ -28,27 +34,86 @@ class Clocks:
     """Processor time of the sampling thread."""
 
 
-def take(  # noqa: PLR0913 - all that a sample needs from outside
-    source: Source,
-    memory: Memory,
-    config: Config,
-    read_limits: Callable[[], Limits],
-    clocks: Clocks = Clocks(),
-    *,
-    seconds: float = math.inf,
-) -> Sample:
-    """Take one sample, in about so many *seconds* of processor time. Raises SampleError or SourceUnavailable."""
-    at, since, begun = clocks.wall(), clocks.monotonic(), clocks.cpu()
-    count = Count(memory, config.stuck, read_limits(), since)
-    snapshot = source.read(count.roles_for, count.watch, silences=memory.tracker.is_behind(since))
-    left = max(seconds - (clocks.cpu() - begun), seconds * LEAST_FOR_OWNERS)
-    _find_owners(count.suspects, memory.owners, config.stuck.owners, left)
-    return Sample(count.census(snapshot), at, since, clocks.monotonic() - since)
+class Sampling:
+    """Takes samples by a *config*, and remembers what one has to know of those before."""
 
+    def __init__(
+        self,
+        config: Config,
+        clocks: Clocks = Clocks(),
+        sources: Callable[[str], Sequence[Make]] = candidates,
+    ) -> None:
+        self._config, self._clocks, self._sources = config, clocks, sources
+        self._source = FirstThatWorks(sources(config.source))
+        self._limits = LimitsReader()
+        self._cgroups = Cgroups(cpu=clocks.cpu)
+        self._owners = OwnerSearch(cpu=clocks.cpu)
+        self._book = PortBook(config.ports)
+        self._watched = WatchedSockets()
 
-def _find_owners(suspects: Suspects, owners: OwnerSearch, rules: OwnerRules, seconds: float) -> None:
-    if rules.enabled:
-        owners.forget(suspects.is_alive, suspects.now)
-        owners.cgroups.look(suspects.cgroups(), suspects.now)
-    if rules.enabled and rules.processes:
-        owners.look(suspects.wanted, suspects.now, seconds)
+    @property
+    def source(self) -> str:
+        """The name of the source in use."""
+        return self._source.name
+
+    def follow(self, config: Config) -> None:
+        """Go by another *config*."""
+        if config.source != self._config.source:
+            self._source.close()
+            self._source = FirstThatWorks(self._sources(config.source))
+            self._watched = WatchedSockets()
+        self._book.follow(config.ports)
+        self._limits.forget()
+        self._config = config
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
+
+    def take(self, seconds: float = math.inf) -> Sample:
+        """Take one sample, in about so many *seconds* of processor time. Raises SampleError or SourceUnavailable."""
+        at, now, begun = self._clocks.wall(), self._clocks.monotonic(), self._clocks.cpu()
+        limits, rules = self._limits.read(now), self._config.stuck
+        count, reading = self._read(limits, now)
+        self._watched.take_in(count.seen, Read(now, reading.listeners, count.roles, rules.after, reading.socket))
+        left = max(seconds - (self._clocks.cpu() - begun), seconds * LEAST_FOR_OWNERS)
+        self._find_owners(rules.owners, reading, now, left)
+        tell = Tell(now, rules, reading.tells_verdicts, self._cgroups.path)
+        census = count.census(self._watched, self._book, limits, tell)
+        return Sample(census, at, now, self._clocks.monotonic() - now)
+
+    def _read(self, limits: Limits, now: float) -> tuple[Count, Reading]:
+        """Read by the first source that works; one that turns out not to is given up."""
+        while True:
+            try:
+                return self._read_undisturbed(limits, now)
+            except SourceUnavailable as unavailable:
+                self._source.give_up(unavailable)
+                self._watched = WatchedSockets()
+
+    def _read_undisturbed(self, limits: Limits, now: float) -> tuple[Count, Reading]:
+        """A reading that was interrupted is tried once more."""
+        try:
+            return self._attempt(limits, now)
+        except Interrupted:
+            return self._attempt(limits, now)
+
+    def _attempt(self, limits: Limits, now: float) -> tuple[Count, Reading]:
+        with self._source.reading(silences=self._watched.is_behind(now)) as reading:
+            roles = self._book.roles(reading.listeners, limits.ephemeral, now)
+            count = Count(roles, reading.listeners, self._watched.seen())
+            for batch in reading.batches:
+                count.add(batch)
+        return count, reading
+
+    def _find_owners(self, rules: OwnerRules, reading: Reading, now: float, seconds: float) -> None:
+        holders = self._watched.holders
+        if rules.enabled:
+            self._cgroups.look(holders.cgroup_ids(), now)
+        if not (rules.enabled and rules.processes):
+            return
+        if not holders.is_any_unknown:
+            self._owners.stop()
+        elif self._owners.is_ready(now):
+            self._owners.begin(holders.seek(reading.socket), holders.pids(), now)
+        holders.learn(self._owners.go_on(seconds))

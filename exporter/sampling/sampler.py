@@ -1,28 +1,20 @@
 """Takes samples: one at a time, at the configured pace, whatever happens to a single one."""
 
+import gc
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import Event
 
-from exporter.count.census import Memory
-from exporter.count.ports import PortBook
-from exporter.count.report import Reload, Report, Sample
-from exporter.count.tracker import Tracker
-from exporter.errors import SAMPLE_ERRORS, SampleError, SourceUnavailable
-from exporter.kernel.choice import FirstThatWorks, Make, candidates
+from exporter.count.report import REASONS, UNAVAILABLE, UNEXPECTED, Reload, Report, Sample
+from exporter.errors import SampleError, SourceUnavailable
 from exporter.sampling import pace
-from exporter.sampling.sample import Clocks, take
+from exporter.sampling.sample import Clocks, Sampling
 from exporter.settings.config import Config
-from exporter.tcp.limits import Limits
 
 log = logging.getLogger(__name__)
-
-UNAVAILABLE = "unavailable"
-UNEXPECTED = "unexpected"
-REASONS = (*(error.reason for error in SAMPLE_ERRORS), UNAVAILABLE, UNEXPECTED)
-"""Why a sample can fail: the values of the label ``reason``."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +34,13 @@ class Sampler:
 
     def __init__(
         self,
+        sampling: Sampling,
         config: Config,
-        read_limits: Callable[[], Limits],
         publish: Callable[[Report], None],
         clocks: Clocks = Clocks(),  # noqa: B008 - a frozen value
-        sources: Callable[[str], Sequence[Make]] = candidates,
     ) -> None:
-        self._read_limits, self._publish, self._clocks, self._sources = read_limits, publish, clocks, sources
+        self._sampling, self._publish, self._clocks = sampling, publish, clocks
         self._config = self._next_config = config
-        self._source = FirstThatWorks(self._sources(config.source))
-        self._memory = Memory(PortBook(config.ports))
         self._pace = pace.start(config.interval, config.max_cpu, clocks.monotonic())
         self._reload = Reload(succeeded=True, succeeded_at=clocks.wall())
         self._samples = 0
@@ -68,7 +57,7 @@ class Sampler:
             self.sample()
             self._wake.wait(max(0.0, self._pace.due - self._clocks.monotonic()))
             self._wake.clear()
-        self._source.close()
+        self._sampling.close()
 
     def stop(self) -> None:
         """End ``run``; a sample that is being taken is finished first."""
@@ -101,22 +90,16 @@ class Sampler:
         self._publishing = self._clocks.cpu() - ended
 
     def _adopt(self, config: Config) -> None:
-        if config is self._config:
-            return
-        if config.source != self._config.source:
-            self._source.close()
-            self._source = FirstThatWorks(self._sources(config.source))
-            self._memory = replace(self._memory, tracker=Tracker())
-        self._memory.book.follow(config.ports)
-        self._pace = self._pace.follow(config.interval, config.max_cpu, self._clocks.monotonic())
-        self._config = config
+        if config is not self._config:
+            self._sampling.follow(config)
+            self._pace = self._pace.follow(config.interval, config.max_cpu, self._clocks.monotonic())
+            self._config = config
 
     def _attempt(self) -> Failure | None:
         """Take a sample; nothing that happens to it may end the loop."""
         try:
-            self._last = take(
-                self._source, self._memory, self._config, self._read_limits, self._clocks, seconds=self._pace.allowance
-            )
+            with _uncollected():
+                self._last = self._sampling.take(self._pace.allowance)
         except SampleError as error:
             return Failure(error.reason, str(error))
         except SourceUnavailable as error:
@@ -130,7 +113,7 @@ class Sampler:
         """Count, and log what is new: a failure that repeats every few seconds is one message."""
         self._samples += 1
         if failure:
-            self._failures[self._source.name, failure.reason] += 1
+            self._failures[self._sampling.source, failure.reason] += 1
         reason = failure.reason if failure else None
         if reason != self._failing and failure:
             log.warning("samples fail, reason %s: %s", failure.reason, failure.message)
@@ -139,9 +122,9 @@ class Sampler:
         self._failing = reason
 
     def _report(self, *, succeeded: bool) -> Report:
-        known = {(self._source.name, reason): 0 for reason in REASONS}
+        known = {(self._sampling.source, reason): 0 for reason in REASONS}
         return Report(
-            source=self._source.name,
+            source=self._sampling.source,
             interval=self._pace.interval,
             reload=self._reload,
             last=self._last,
@@ -150,3 +133,13 @@ class Sampler:
             failures=known | self._failures,
             skipped=self._pace.skipped,
         )
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """A sample makes many objects and no cycles; the collector would look through them again and again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

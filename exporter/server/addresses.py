@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tornado.netutil import bind_sockets
 
-from exporter.errors import StartError
+from exporter.decode import sysctl
+from exporter.errors import Malformed, StartError
 
 
 def bind(address: str) -> list[socket.socket]:
@@ -30,13 +31,13 @@ def bind(address: str) -> list[socket.socket]:
 
 def bind_all(addresses: Iterable[str]) -> list[socket.socket]:
     """Listening sockets for all *addresses*. Raises StartError."""
-    return [one for address in addresses for one in bind(address)]
+    return [listening for address in addresses for listening in bind(address)]
 
 
-def name(one: socket.socket) -> str:
-    """The address that *one* listens on."""
-    host, port, *_ = one.getsockname()
-    return f"[{host}]:{port}" if one.family == socket.AF_INET6 else f"{host}:{port}"
+def name(listening: socket.socket) -> str:
+    """The address of a *listening* socket."""
+    host, port, *_ = listening.getsockname()
+    return f"[{host}]:{port}" if listening.family == socket.AF_INET6 else f"{host}:{port}"
 
 
 def _parse(address: str) -> tuple[str, int]:
@@ -52,9 +53,9 @@ def _parse(address: str) -> tuple[str, int]:
 def _hint(port: int, proc: Path = Path("/proc")) -> str:
     """Hosts that ran out of ephemeral ports have widened the range, and then outgoing connections take this one."""
     try:
-        low, high = map(int, (proc / "sys/net/ipv4/ip_local_port_range").read_text().split())
-    except (OSError, ValueError):
+        ephemeral = sysctl.port_range((proc / "sys/net/ipv4/ip_local_port_range").read_text())
+    except (OSError, Malformed):
         return ""
-    if not low <= port <= high:
+    if port not in ephemeral:
         return ""
     return f"; an outgoing connection may have it: reserve it with net.ipv4.ip_local_reserved_ports={port}"

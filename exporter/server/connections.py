@@ -145,7 +145,7 @@ class BoundedServer(HTTPServer):
 
     def serve(self, sockets: Iterable[socket.socket]) -> None:
         """Accept connections on the listening *sockets* from now on."""
-        listeners = [Listener(one, self._clients.make_room) for one in sockets]
+        listeners = [Listener(listening, self._clients.make_room) for listening in sockets]
         self.add_sockets(cast(list[socket.socket], listeners))
         self._sweep.start()
 

@@ -21,9 +21,11 @@ from exporter.server.connections import Connections
 from exporter.server.negotiation import choose
 from exporter.show import stuck_query
 from exporter.show.formats import Variant
-from exporter.show.stuck_query import Query
+from exporter.show.stuck_list import Query
 
 Value = TypeVar("Value")
+Question = TypeVar("Question")
+Question_contra = TypeVar("Question_contra", contravariant=True)
 
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
@@ -32,7 +34,7 @@ _PAGE_HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
-
+PAGE_PATH = "/"
 STUCK_PATH = "/api/v1/stuck"
 
 
@@ -40,14 +42,14 @@ class NoSampleError(Exception):
     """There is nothing to tell, because no sample is fresh."""
 
 
-class Exposition(Protocol):
-    """The metrics as bytes."""
+class Answers(Protocol[Question_contra]):
+    """Bodies of answers to one kind of questions."""
 
-    def ready(self, variant: Variant) -> bytes | None:
-        """The bytes if they have been rendered; must not block."""
+    def ready(self, question: Question_contra, /) -> bytes | None:
+        """The body if it has been rendered; must not block."""
 
-    def render(self, variant: Variant) -> bytes:
-        """The bytes; may block, and is called in a thread."""
+    def render(self, question: Question_contra, /) -> bytes:
+        """The body; may block, and is called in a thread."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,11 @@ class Access:
 class Site:
     """What the server serves."""
 
-    exposition: Exposition
-    page: Callable[[], str]
-    """The status page as HTML; called in a thread."""
-    stuck: Callable[[Query], str]
-    """The stuck sockets as JSON; called in a thread. Raises NoSampleError."""
+    metrics: Answers[Variant]
+    pages: Answers[str]
+    """HTML by path."""
+    stuck: Answers[Query]
+    """JSON. Raises NoSampleError."""
     healthy: Callable[[], bool]
     ready: Callable[[], bool]
     reload: Callable[[], None] | None
@@ -97,7 +99,7 @@ def application(site: Site, connections: Connections) -> Application:
         "/-/healthy": _Healthy,
         "/-/ready": _Ready,
         "/-/reload": _Reload,
-        "/": _Page,
+        PAGE_PATH: _Page,
         STUCK_PATH: _Stuck,
         site.telemetry_path: _Metrics,
     }
@@ -154,6 +156,11 @@ class _Handler(RequestHandler):
         """What *do* gives, which may take some milliseconds."""
         return await asyncio.get_running_loop().run_in_executor(self.service.threads, do)
 
+    async def rendered(self, answers: Answers[Question], question: Question) -> bytes:
+        """The answer to *question*; what is ready needs no thread, in which it would wait for the one that samples."""
+        body = answers.ready(question)
+        return await self.in_thread(partial(answers.render, question)) if body is None else body
+
     def answer(self, body: bytes) -> None:
         """Send *body*, headers first: in one step Tornado would copy the body, which all scrapers share."""
         self.set_header("Content-Length", len(body))
@@ -183,9 +190,11 @@ class _Metrics(_Handler):
     async def get(self) -> None:
         if self._is_one_too_many():
             raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE)
+        headers = self.request.headers
+        variant = choose(headers.get("Accept", ""), headers.get("Accept-Encoding", ""))
         self.service.scrapes += 1
         try:
-            variant, body = await self._body()
+            body = await self.rendered(self.service.site.metrics, variant)
         finally:
             self.service.scrapes -= 1
         self.set_header("Content-Type", variant.format.value)
@@ -199,19 +208,10 @@ class _Metrics(_Handler):
     def _is_one_too_many(self) -> bool:
         return 0 < self.service.site.max_requests <= self.service.scrapes
 
-    async def _body(self) -> tuple[Variant, bytes]:
-        headers, exposition = self.request.headers, self.service.site.exposition
-        variant = choose(headers.get("Accept", ""), headers.get("Accept-Encoding", ""))
-        body = exposition.ready(variant)
-        if body is None:
-            body = await self.in_thread(partial(exposition.render, variant))
-        return variant, body
-
 
 class _Page(_Handler):
     async def get(self) -> None:
-        page = await self.in_thread(self.service.site.page)
-        body = page.encode(errors="replace")
+        body = await self.rendered(self.service.site.pages, PAGE_PATH)
         self.set_header("Content-Type", "text/html; charset=utf-8")
         for name, value in _PAGE_HEADERS.items():
             self.set_header(name, value)
@@ -225,7 +225,7 @@ class _Stuck(_Handler):
     async def get(self) -> None:
         try:
             query = stuck_query.parse(self._parameters())
-            found = await self.in_thread(partial(self.service.site.stuck, query))
+            body = await self.rendered(self.service.site.stuck, query)
         except stuck_query.BadQueryError as error:
             self.set_status(HTTPStatus.BAD_REQUEST)
             self.answer(f"{error}\n".encode())
@@ -233,7 +233,7 @@ class _Stuck(_Handler):
             raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE) from None
         else:
             self.set_header("Content-Type", "application/json")
-            self.answer(found.encode())
+            self.answer(body)
 
     head = get
 

@@ -1,4 +1,4 @@
-"""Sockets that systemd has bound (sd_listen_fds(3))."""
+"""Sockets that systemd has bound and passes as descriptors: ``--web.systemd-socket``."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ _FIRST_PASSED = 3
 
 
 def passed(environment: Mapping[str, str] = os.environ, pid: int | None = None) -> list[socket.socket]:
-    """The listening sockets that systemd passes (sd_listen_fds(3)). Raises StartError if there are none."""
+    """The listening sockets, as sd_listen_fds(3) finds them. Raises StartError if there are none."""
     if environment.get("LISTEN_PID") != str(os.getpid() if pid is None else pid):
         raise StartError("--web.systemd-socket: systemd has passed no socket to this process")
     count = environment.get("LISTEN_FDS", "")
@@ -21,6 +21,6 @@ def passed(environment: Mapping[str, str] = os.environ, pid: int | None = None) 
         sockets = [socket.socket(fileno=_FIRST_PASSED + index) for index in range(int(count))]
     except OSError as error:
         raise StartError(f"--web.systemd-socket: a passed descriptor is no socket: {error.strerror}") from error
-    for one in sockets:
-        one.setblocking(False)
+    for listening in sockets:
+        listening.setblocking(False)
     return sockets

@@ -1,1 +1,4 @@
-"""Formats what was decided, for Prometheus, for people and for scripts. Every name, help text and sentence is here; no decision is."""
+"""Formats what was decided, for Prometheus, for people and for scripts.
+
+Every name, help text and sentence is here; no decision is.
+"""

@@ -1,4 +1,4 @@
-"""A census as a JSON document, for scripts."""
+"""A sample as a JSON document, for scripts."""
 
 import json
 from collections.abc import Mapping
@@ -6,35 +6,43 @@ from itertools import islice
 
 from exporter.count.census import Census
 from exporter.count.report import Sample
-from exporter.show.stuck_list import described
-from exporter.show.stuck_query import MOST
+from exporter.count.stuck import OwnerRow, Stuck
+from exporter.show.stuck_list import MOST, described
+from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
 
 
 def render(sample: Sample, source: str) -> str:
-    """One object: times in Unix seconds, sockets by role, port and state."""
+    """One object: times in Unix seconds, sockets by role, port and state; of the stuck ones, the oldest MOST."""
     census = sample.census
     return json.dumps(
         {
             "timestamp": sample.at,
             "source": source,
             "totals": {state.label: census.total(state) for state in State},
-            "ports": [_port(census, *key, counts) for key, counts in census.sockets.items()],
+            "ports": [_port(census, row, counts) for row, counts in census.sockets.items()],
             "busiest_destination": census.busiest_destination,
             "ephemeral_ports": census.limits.ephemeral_ports,
             "limits_and_counters": dict(census.limits.values),
-            "stuck": [described(one) for one in islice(census.stuck.sockets(), MOST)],
-            "owners": [
-                {**holding._asdict(), "state": holding.state.label, "sockets": sockets}
-                for holding, sockets in (census.stuck.owners or {}).items()
-            ],
+            "stuck": _stuck(census.stuck),
+            "owners": [_owner(owner, sockets) for owner, sockets in (census.stuck.owners or {}).items()],
         },
         indent=2,
     )
 
 
-def _port(census: Census, role: str, port: str, counts: Mapping[State, int]) -> dict[str, object]:
+def _port(census: Census, row: Row, counts: Mapping[State, int]) -> dict[str, object]:
     sockets = {state.label: number for state, number in counts.items()}
-    queue = census.accept_queues.get(port) if role == "server" else None
-    described: dict[str, object] = {"role": role, "port": port, "sockets": sockets}
-    return described | {"accept_queue": {"queued": queue.queued, "limit": queue.limit}} if queue else described
+    port: dict[str, object] = {"role": row.role, "port": row.port, "sockets": sockets}
+    queue = census.accept_queues.get(row)
+    return port | {"accept_queue": {"queued": queue.queued, "limit": queue.limit}} if queue else port
+
+
+def _stuck(stuck: Stuck) -> list[dict[str, object]]:
+    return [described(socket, stuck.age(socket)) for socket in islice(stuck.sockets(), MOST)]
+
+
+def _owner(owner: OwnerRow, sockets: int) -> dict[str, object]:
+    row, state = owner.row, owner.state.label
+    service = {"role": row.role, "port": row.port, "state": state}
+    return {**service, "cgroup": owner.cgroup, "process": owner.process, "sockets": sockets}

@@ -18,3 +18,7 @@ class Variant:
 
     format: Format
     gzip: bool
+
+
+VARIANTS = tuple(Variant(format_, gzip=gzip) for format_ in Format for gzip in (False, True))
+"""All that can be asked for."""

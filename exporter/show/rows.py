@@ -1,36 +1,27 @@
-"""The table of ports as it is shown to people: which rows and states there are, in which order."""
+"""Which rows and states are shown to people, and in which order."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from exporter.count.census import Census
 from exporter.count.ports import OTHER
-from exporter.tcp.sockets import Role
+from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
 
 
-@dataclass(frozen=True)
-class PortRow:
-    """The sockets of one port."""
-
-    role: Role
-    port: str
-    counts: Mapping[State, int]
-
-    @property
-    def total(self) -> int:
-        return sum(self.counts.values())
-
-
-def rows(census: Census) -> list[PortRow]:
-    """The ports that have sockets: servers before clients, the busiest first, ``other`` last."""
-    every = (PortRow(role, port, counts) for (role, port), counts in census.sockets.items())
+def rows(census: Census) -> Sequence[Row]:
+    """The rows that have sockets: servers before clients, the busiest first, ``other`` last."""
+    totals = {row: sum(counts.values()) for row, counts in census.sockets.items()}
     return sorted(
-        (row for row in every if row.total),
-        key=lambda row: (row.role != "server", row.port == OTHER, -row.total),
+        (row for row, total in totals.items() if total),
+        key=lambda row: (row.netns, row.role != "server", row.port == OTHER, -totals[row]),
     )
 
 
-def present(census: Census) -> list[State]:
+def present(census: Census) -> Sequence[State]:
     """The states that any socket is in."""
     return [state for state in State if census.total(state)]
+
+
+def absent(census: Census) -> Sequence[State]:
+    """The states that no socket is in."""
+    return [state for state in State if not census.total(state)]

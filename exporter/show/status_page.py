@@ -4,7 +4,7 @@ It needs no script, no font and no file beside it, and says so in its content se
 come from this file is escaped.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -13,17 +13,19 @@ from itertools import islice
 from exporter.count.census import Census
 from exporter.count.history import HOUR, Point
 from exporter.count.report import Report
-from exporter.count.stuck import StuckSocket, Watched
+from exporter.count.stuck import StuckSocket, WatchedCount
 from exporter.durations import spoken
-from exporter.show.findings import ALL_WELL, NEAR, Usage, findings, outlook, owner_name, usages
+from exporter.show.findings import ALL_WELL, NEAR, Usage, findings, usages
 from exporter.show.page_style import STYLE
-from exporter.show.rows import PortRow, present, rows
+from exporter.show.rows import absent, present, rows
+from exporter.show.words import ending, owner_name
+from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
 
 LISTED = 20
 """Stuck sockets shown one by one."""
 QUEUES = 8
-"""Limits shown as bars, of which there is one for each listening port."""
+"""Limits shown as bars, the nearest: there is one for each listening port."""
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -89,7 +91,7 @@ def _findings(census: Census) -> str:
     found = findings(census)
     if not found:
         return _finding("good", ALL_WELL)
-    return "\n".join(_finding("bad" if one.is_bad else "warn", one.text) for one in found)
+    return "\n".join(_finding("bad" if finding.is_bad else "warn", finding.text) for finding in found)
 
 
 def _finding(kind: str, text: str) -> str:
@@ -97,52 +99,52 @@ def _finding(kind: str, text: str) -> str:
 
 
 def _stuck(census: Census) -> str:
-    shown = list(islice(census.stuck.sockets(), LISTED))
+    stuck = census.stuck
+    shown = list(islice(stuck.sockets(), LISTED))
     if not shown:
         return ""
-    total = sum(one.stuck for by_state in census.stuck.watched.values() for one in by_state.values())
-    caption = f"The {len(shown)} oldest of {_number(total)}." if total > len(shown) else ""
-    head = _row("th", ["state", "local", "remote", "age", "how it ends", "unread", "unsent", "held by", "pid"])
-    body = "\n".join(_row("td", _cells(one)) for one in shown)
+    caption = f"The {len(shown)} oldest of {_number(stuck.total)}." if stuck.total > len(shown) else ""
+    head = _cells("th", ["state", "local", "remote", "age", "how it ends", "unread", "unsent", "held by", "pid"])
+    body = "\n".join(_cells("td", _socket(socket, stuck.age(socket))) for socket in shown)
     return (
         f'<h2>Stuck sockets</h2>\n<div class="scroll"><table class="words"><caption>{caption}</caption>'
         f"<thead>{head}</thead>\n<tbody>{body}</tbody></table></div>"
     )
 
 
-def _cells(one: StuckSocket) -> Iterable[str]:
-    yield one.state.label
-    yield from one.ends
-    yield spoken(one.age)
-    yield outlook(one)
-    yield from (_number(queue) if queue else "" for queue in (one.receive_queue, one.send_queue))
-    yield owner_name(one.owner)
-    yield str(one.owner.pid or "")
+def _socket(stuck: StuckSocket, age: float) -> Iterable[str]:
+    yield stuck.socket.state.label
+    yield from stuck.socket.ends
+    yield spoken(age)
+    yield ending(stuck.verdict)
+    yield from (_number(queue) if queue else "" for queue in (stuck.socket.receive_queue, stuck.socket.send_queue))
+    yield owner_name(stuck.owner)
+    yield str(stuck.owner.pid or "")
 
 
 def _table(census: Census) -> str:
     states = present(census)
-    ports = rows(census)
-    head = _row("th", ["port", *(state.label for state in states), "total"])
-    body = "\n".join(_port(row, states, census) for row in ports)
+    head = _cells("th", ["port", *(state.label for state in states), "total"])
+    body = "\n".join(_port(row, states, census) for row in rows(census))
     totals = [census.total(state) for state in states]
-    foot = _row("td", ["all", *map(_number, totals), _number(sum(totals))])
-    absent = ", ".join(state.label for state in State if state not in states)
+    foot = _cells("td", ["all", *map(_number, totals), _number(sum(totals))])
+    others = ", ".join(state.label for state in absent(census))
     return (
         f'<h2>By port and state</h2>\n<div class="scroll"><table><thead>{head}</thead>\n<tbody>{body}</tbody>\n'
-        f'<tfoot>{foot}</tfoot></table></div>\n<p class="faint">No socket is in {absent}.</p>'
+        f'<tfoot>{foot}</tfoot></table></div>\n<p class="faint">No socket is in {others}.</p>'
     )
 
 
-def _port(row: PortRow, states: Iterable[State], census: Census) -> str:
-    watched = census.stuck.watched.get((row.role, row.port), {})
-    cells = "".join(_count(row.counts[state], watched.get(state, Watched())) for state in states)
-    return f"<tr><td>{escape(row.role)} {escape(row.port)}</td>{cells}<td>{_number(row.total)}</td></tr>"
+def _port(row: Row, states: Iterable[State], census: Census) -> str:
+    counts = census.sockets[row]
+    watched: Mapping[State, WatchedCount] = census.stuck.watched.get(row, {})
+    cells = "".join(_count(counts[state], watched.get(state, WatchedCount())) for state in states)
+    return f"<tr><td>{escape(row.role)} {escape(row.port)}</td>{cells}<td>{_number(sum(counts.values()))}</td></tr>"
 
 
-def _count(number: int, watched: Watched) -> str:
+def _count(number: int, watched: WatchedCount) -> str:
     if watched.stuck:
-        why = f"{_number(watched.stuck)} stuck, the oldest for {spoken(watched.oldest)}"
+        why = f"{_number(watched.stuck)} stuck, the oldest for {spoken(watched.oldest_age)}"
         return f'<td class="bad" title="{why}">{_number(number)}</td>'
     return f"<td>{_number(number)}</td>" if number else '<td class="zero">0</td>'
 
@@ -152,12 +154,12 @@ def _usages(census: Census) -> str:
     return f'<h2>Limits</h2>\n<div class="usages">{bars}</div>'
 
 
-def _usage(one: Usage) -> str:
-    kind = "bad" if one.share >= 1 else "warn" if one.share >= NEAR else ""
-    numbers = f"{_number(one.used)} of {_number(one.limit)}"
+def _usage(usage: Usage) -> str:
+    kind = "bad" if usage.share >= 1 else "warn" if usage.share >= NEAR else ""
+    numbers = f"{_number(usage.used)} of {_number(usage.limit)}"
     return (
-        f'<div class="usage"><p><span>{escape(one.name)}</span><span class="faint">{numbers}</span></p>'
-        f'<div class="track"><div class="{kind}" style="width: {min(one.share, 1):.1%}"></div></div></div>'
+        f'<div class="usage"><p><span>{escape(usage.name)}</span><span class="faint">{numbers}</span></p>'
+        f'<div class="track"><div class="{kind}" style="width: {min(usage.share, 1):.1%}"></div></div></div>'
     )
 
 
@@ -181,7 +183,7 @@ def _line(state: State, current: int, history: Sequence[Point], now: float) -> s
     )
 
 
-def _row(tag: str, cells: Iterable[str]) -> str:
+def _cells(tag: str, cells: Iterable[str]) -> str:
     return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
@@ -195,5 +197,5 @@ def _footer(report: Report, version: str) -> str:
     )
     if report.last is None:
         return every + "."
-    sample = datetime.fromtimestamp(report.last.at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"{every}, last at {sample} in {report.last.seconds * 1000:.1f} ms."
+    taken = datetime.fromtimestamp(report.last.at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{every}, last at {taken} in {report.last.seconds * 1000:.1f} ms."

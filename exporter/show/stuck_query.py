@@ -1,27 +1,16 @@
-"""The stuck sockets one by one, as JSON, for ``/api/v1/stuck``."""
+"""The parameters of ``/api/v1/stuck``: from text to a query, or what is wrong with it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from exporter.tcp.states import WATCHED
+from exporter.show.stuck_list import MOST, Query
+from exporter.tcp.states import WATCHED, State
 
-USUAL_LIMIT = 100
-MOST = 1000
-_STATES = tuple(state.label for state in WATCHED)
+_STATES = {state.label: state for state in WATCHED}
 
 
 class BadQueryError(ValueError):
     """The message says which parameter is wrong, and what was expected."""
-
-
-@dataclass(frozen=True)
-class Query:
-    """Which stuck sockets are wanted."""
-
-    state: str | None = None
-    port: int | None = None
-    limit: int = USUAL_LIMIT
 
 
 def parse(parameters: Mapping[str, Sequence[str]]) -> Query:
@@ -35,10 +24,10 @@ def parse(parameters: Mapping[str, Sequence[str]]) -> Query:
     return Query(**{name: _PARAMETERS[name](name, values[0]) for name, values in parameters.items()})
 
 
-def _state(name: str, text: str) -> str:
+def _state(name: str, text: str) -> State:
     if text not in _STATES:
         raise BadQueryError(f"{name}: expected one of {', '.join(_STATES)}, found {text[:60]!r}")
-    return text
+    return _STATES[text]
 
 
 def _number(most: int) -> Callable[[str, str], int]:

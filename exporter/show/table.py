@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from exporter.count.census import Census
+from exporter.count.stuck import StuckSocket
 from exporter.durations import spoken
-from exporter.show.findings import findings, outlook, owner_name
-from exporter.show.rows import PortRow, present, rows
+from exporter.show.findings import findings
+from exporter.show.rows import absent, present, rows
+from exporter.show.words import ending, owner_name
 from exporter.tcp.states import State
 
 LISTED = 20
@@ -34,49 +36,46 @@ def render(census: Census, *, color: bool = False) -> str:
 
 
 def _wrong(census: Census) -> Iterator[str]:
-    for one in findings(census):
-        yield f"{one.text}\n"
+    for finding in findings(census):
+        yield f"{finding.text}\n"
 
 
 def _sockets(census: Census) -> Iterator[str]:
     """The oldest stuck sockets, a line each."""
-    lines = [("state", "local", "remote", "age", "how it ends", "held by")]
-    lines += [
-        (
-            one.state.label,
-            one.ends.local,
-            one.ends.remote,
-            spoken(one.age),
-            outlook(one),
-            owner_name(one.owner),
-        )
-        for one in islice(census.stuck.sockets(), LISTED)
-    ]
-    if len(lines) > 1:
+    stuck = census.stuck
+    lines = [_socket(socket, stuck.age(socket)) for socket in islice(stuck.sockets(), LISTED)]
+    if lines:
+        lines.insert(0, ("state", "local", "remote", "age", "how it ends", "held by"))
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
         yield "".join(f"{line.rstrip()}\n" for line in padded)
 
 
+def _socket(stuck: StuckSocket, age: float) -> tuple[str, ...]:
+    ends = stuck.socket.ends
+    words = spoken(age), ending(stuck.verdict), owner_name(stuck.owner)
+    return (stuck.socket.state.label, ends.local, ends.remote, *words)
+
+
 def _ports(census: Census, *, color: bool) -> str:
     """The table, with a line below it that names the states that no socket is in."""
-    states = present(census)
-    lines = [list(line) for line in _lines(rows(census), states)]
+    lines = [list(line) for line in _lines(census, present(census))]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     aligned = [_aligned(line, widths) for line in lines]
     if color:
         aligned = [*map(_bold, aligned[:2]), *map(_dim_zeros, aligned[2:-1]), _bold(aligned[-1])]
-    absent = " ".join(state.label for state in State if state not in states)
-    return "\n".join([*aligned, "", f"none in: {absent}", ""])
+    others = " ".join(state.label for state in absent(census))
+    return "\n".join([*aligned, "", f"none in: {others}", ""])
 
 
-def _lines(ports: Sequence[PortRow], states: Sequence[State]) -> Iterator[Iterable[str]]:
+def _lines(census: Census, states: Sequence[State]) -> Iterator[Iterable[str]]:
     headings = [_HEADINGS[state] for state in states]
     yield ("", "", *(first for first, _ in headings), "")
     yield ("role", "port", *(second for _, second in headings), "total")
-    for row in ports:
-        yield (row.role, row.port, *(_number(row.counts[state]) for state in states), str(row.total))
-    totals = [sum(row.counts[state] for row in ports) for state in states]
+    for row in rows(census):
+        counts = census.sockets[row]
+        yield (row.role, row.port, *(_number(counts[state]) for state in states), str(sum(counts.values())))
+    totals = [census.total(state) for state in states]
     yield ("total", "", *map(str, totals), str(sum(totals)))
 
 

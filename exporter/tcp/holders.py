@@ -7,8 +7,8 @@ class Process(NamedTuple):
     """A process."""
 
     pid: int
-    process: str
-    """Its name (/proc/PID/comm)."""
+    name: str
+    """As /proc/PID/comm has it."""
     cgroup: str
     """The path of its cgroup."""
 
@@ -17,12 +17,12 @@ NO_PROCESS = Process(0, "", "")
 
 
 class HolderClue(NamedTuple):
-    """Where to look for a socket's holder."""
+    """Where to look for the process that holds a socket."""
 
     inode: int
-    """0 if no descriptor has it."""
-    pid: int
-    """0 if the source does not know."""
+    """Of the socket's descriptors, or 0 if the source knows the process."""
+    pid: int = 0
+    """The process, or 0 if the source does not know it."""
 
 
 class Owner(NamedTuple):
@@ -33,3 +33,8 @@ class Owner(NamedTuple):
     process: str
     """Empty where the exporter may not look."""
     pid: int = 0
+
+
+def owner(cgroup: str, process: Process) -> Owner:
+    """Of a socket: its own *cgroup* where that says anything, else that of the process."""
+    return Owner(cgroup if len(cgroup) > 1 else process.cgroup or cgroup, process.name, process.pid)

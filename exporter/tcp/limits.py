@@ -1,10 +1,31 @@
-"""What bounds the states, and the counters that explain a build-up."""
+"""What bounds the states, and the counters that explain a build-up: their names, and what one reading gives."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 DEFAULT_EPHEMERAL = range(32768, 61000)
 """Linux' ip_local_port_range, for systems that do not tell theirs."""
+
+LimitName = Literal[
+    # Sockets and probes, seconds where the name says so.
+    "time_wait_limit",
+    "orphan_sockets",
+    "orphan_limit",
+    "fin_timeout_seconds",
+    "keepalive_time_seconds",
+    "keepalive_interval_seconds",
+    "keepalive_probes",
+    # Events since the network namespace began.
+    "time_wait_overflows",
+    "aborted_on_timeout",
+    "aborted_on_memory",
+    "listen_overflows",
+    "listen_drops",
+    "active_opens",
+    "passive_opens",
+]
+"""A limit, what is used of it, or a counter that explains it."""
 
 
 @dataclass(frozen=True)
@@ -12,7 +33,7 @@ class Limits:
     """One reading."""
 
     values: Mapping[str, int] = field(default_factory=dict)
-    """By name: the keys of the tables above, as far as the kernel has them."""
+    """By LimitName, as far as the kernel has them and they can be read."""
     ephemeral: range = DEFAULT_EPHEMERAL
     """The local ports that the kernel may choose for outgoing connections."""
     ephemeral_ports: int | None = None

@@ -23,43 +23,46 @@ _KINDS = 256
 
 
 class Roles:
-    """The roles that follow from the *listening* ports, the busiest first, and the *ephemeral* range.
-
-    ``kinds`` is indexed by the local port in network byte order read as a native number, which is how the kernel's
-    dumps hold it.
-    """
+    """The roles that follow from the *listening* ports, the busiest first, and the *ephemeral* range."""
 
     def __init__(self, listening: Iterable[int], ephemeral: range) -> None:
-        self._ephemeral = ephemeral
+        self.ephemeral = ephemeral
         self._listening = tuple(dict.fromkeys(listening))
         self._services = {port: Service("server", port) for port in self._listening}
-        self.kinds = self._table()
+        self._table = self._kind_of_each_port()
 
-    def _table(self) -> bytes:
-        kinds = bytearray(_unlistened(self._ephemeral.start, self._ephemeral.stop))
+    def _kind_of_each_port(self) -> bytes:
+        """Indexed as the kernel's dumps hold ports: in network byte order, read as a native number."""
+        kinds = bytearray(_unlistened(self.ephemeral.start, self.ephemeral.stop))
         for kind, port in enumerate(self._listening, FIRST_LISTENING):
             kinds[wire(port)] = kind if kind < _KINDS else UNDECIDED
         return bytes(kinds)
 
-    def service(self, kind: int) -> Service:
-        """The service whose listening port has *kind*, at least FIRST_LISTENING."""
-        return self._services[self._listening[kind - FIRST_LISTENING]]
+    @property
+    def listening(self) -> frozenset[int]:
+        """The listening ports."""
+        return frozenset(self._listening)
 
-    def endpoint(self, local: int, remote: int) -> Service:
+    def kinds(self, local_ports: Iterable[int]) -> bytes:
+        """The kind of each of the *local_ports*, which are in network byte order."""
+        table = self._table
+        return bytes([table[port] for port in local_ports])
+
+    def listening_port(self, kind: int) -> int:
+        """The port of a *kind* that is at least FIRST_LISTENING."""
+        return self._listening[kind - FIRST_LISTENING]
+
+    def service(self, local: int, remote: int) -> Service:
         """What the socket with these two ports is counted under."""
         if local in self._services:
             return self._services[local]
-        if local not in self._ephemeral and remote in self._ephemeral:
+        if local not in self.ephemeral and remote in self.ephemeral:
             return Service("server", local)
         return Service("client", remote)
 
-    def dialled(self, local: int) -> bool:
-        """Whether the kernel chose the local port *local* for an outgoing connection."""
-        return local in self._ephemeral and local not in self._services
-
 
 def wire(port: int) -> int:
-    """*port* in network byte order, read as a native number (htons)."""
+    """*port* in network byte order, read as a native number (htons); the same turns it back."""
     return int.from_bytes(port.to_bytes(2, "big"), sys.byteorder)
 
 

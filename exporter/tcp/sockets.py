@@ -1,11 +1,15 @@
-"""The nouns of TCP: ports, roles, sockets."""
+"""The nouns of TCP: ports, roles, services, sockets."""
 
 from typing import Literal, NamedTuple
 
+from exporter.tcp.addresses import with_port
 from exporter.tcp.states import State, Timer
 
 PORTS = 1 << 16
 """Ports are 16-bit; a table indexed by port has this many entries."""
+
+OWN = ""
+"""The network namespace of this process, which needs no name."""
 
 Role = Literal["server", "client"]
 """Which end of a connection this host is: the listening service, or the one that dialled out."""
@@ -13,15 +17,25 @@ Role = Literal["server", "client"]
 ROLES: tuple[Role, ...] = ("server", "client")
 
 
-Identity = int | tuple[int, bytes, int | None]
-"""What tells a socket from all others: its cookie, or else local port, destination and inode."""
-
-
 class Service(NamedTuple):
     """What a socket is counted under: the service it belongs to, whichever end of it we are."""
 
     role: Role
     port: int
+    netns: str = OWN
+
+
+class Row(NamedTuple):
+    """What a number is told under: a service, or all that have no label of their own."""
+
+    netns: str
+    role: Role
+    port: str
+    """A number, or ``other``."""
+
+
+Identity = bytes
+"""What tells a socket from all others, also across changes of state."""
 
 
 class Listener(NamedTuple):
@@ -34,24 +48,41 @@ class Listener(NamedTuple):
     """How many may wait, or None where the source does not tell."""
     inode: int | None = None
     """As of a Socket."""
-    cgroup: int = 0
-    """As of a Socket."""
+    cgroup_id: int = 0
+    """As of an Origin."""
 
-    @property
-    def identity(self) -> "Identity":
-        """As of a Socket, whose identity it cannot have."""
-        return self.port, b"", self.inode
+
+class Origin(NamedTuple):
+    """What is told of a socket once, and need not be asked again."""
+
+    cgroup_id: int = 0
+    """Inode of the cgroup v2 directory that the socket was made in, or 0 where the source does not tell."""
+    silence: float = 0.0
+    """Seconds since the peer last acknowledged anything, or 0 where that was not asked for or the source does not
+    tell."""
+
+
+class Ends(NamedTuple):
+    """Both ends of a connection as text, as ss(8) writes them: ``10.0.0.1:443``, ``[fd00::1]:443``."""
+
+    local: str
+    remote: str
+
+
+# The cookie of a kernel before 4.1 is the address of the socket in memory, which the next socket may have: kernel
+# addresses have all of their upper 16 bits set. Real cookies count upwards from 1.
+_ADDRESSES = 0xFFFF << 48
 
 
 class Socket(NamedTuple):
-    """A socket that is looked at by itself: any but a listening one or one in a bulk state."""
+    """A socket that is looked at by itself."""
 
     state: State
     local_port: int
     remote_port: int
-    destination: bytes
-    """Remote port and both addresses, in the source's own form: equal for sockets that compete for local ports."""
-    cookie: int
+    addresses: bytes
+    """Local and remote address in network order, 16 bytes each; one of IPv4 is filled up with zeros."""
+    cookie: int = 0
     """The kernel's identity of the socket (INET_DIAG_NOCOOKIE aside), or 0 where the source has none."""
     is_ipv6: bool = False
     timer: int = Timer.NONE
@@ -61,21 +92,21 @@ class Socket(NamedTuple):
     """Bytes that the peer has not acknowledged; a FIN counts as one."""
     inode: int | None = None
     """Of the descriptors that hold the socket, 0 if none does, or not yet; None where the source does not tell."""
-    cgroup: int = 0
-    """Inode of the cgroup v2 directory that the socket was made in, or 0 where the source does not tell."""
-    silence: float | None = None
-    """Seconds since the peer last acknowledged anything, where that was asked for and the source tells."""
     pid: int = 0
     """Process that holds the socket, where the source tells."""
 
     @property
     def identity(self) -> Identity:
-        """The same in each reading for as long as the socket lives and has a cookie."""
-        return self.cookie or (self.local_port, self.destination, self.inode)
+        """The cookie, if that is one; else ports, addresses and inode belong to it."""
+        cookie = self.cookie.to_bytes(8, "big")
+        if 0 < self.cookie < _ADDRESSES:
+            return cookie
+        ports = self.local_port.to_bytes(2, "big") + self.remote_port.to_bytes(2, "big")
+        return cookie + ports + self.addresses + (self.inode or 0).to_bytes(8, "big")
 
-
-class Ends(NamedTuple):
-    """Both ends of a connection as text, as ss(8) writes them: ``10.0.0.1:443``, ``[fd00::1]:443``."""
-
-    local: str
-    remote: str
+    @property
+    def ends(self) -> Ends:
+        """Both ends as text."""
+        length = 16 if self.is_ipv6 else 4
+        local, remote = self.addresses[:length], self.addresses[16 : 16 + length]
+        return Ends(with_port(local, self.local_port), with_port(remote, self.remote_port))

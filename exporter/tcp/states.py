@@ -1,6 +1,8 @@
-"""The states of a TCP socket, and what is known of each."""
+"""The states of a TCP socket: a table of what is known of each, and what follows from it."""
 
-from enum import IntEnum
+from collections.abc import Mapping
+from enum import Enum, IntEnum, auto
+from typing import NamedTuple
 
 
 class State(IntEnum):
@@ -24,24 +26,48 @@ class State(IntEnum):
         return self.name.lower()
 
 
-BULK = (State.ESTABLISHED, State.TIME_WAIT)
-"""The states that hundreds of thousands of sockets can be in: tallied, never held one by one."""
+class Kind(Enum):
+    """What is done with the sockets of a state."""
 
-WATCHED = (
-    State.SYN_SENT,
-    State.SYN_RECV,
-    State.FIN_WAIT1,
-    State.FIN_WAIT2,
-    State.CLOSE_WAIT,
-    State.LAST_ACK,
-    State.CLOSING,
-)
-"""The states that a socket should pass through, and can be stuck in: each socket is looked at by itself."""
+    COUNTED = auto()
+    """Hundreds of thousands of sockets can be in it: they are tallied, never held one by one."""
+    WATCHED = auto()
+    """A socket should pass through it and can be stuck in it: each is looked at by itself."""
+    LISTENING = auto()
 
 
-SILENT = (State.FIN_WAIT2, State.CLOSE_WAIT)
-"""The states that begin with a segment from the peer and in which it need not send another: without a timer, the peer's
-silence is as old as the state."""
+class _Facts(NamedTuple):
+    kind: Kind
+    stuck_after: float = 0.0
+    """Seconds after which a socket is usually called stuck, if the state is watched."""
+    is_silent: bool = False
+    """Whether it begins with a segment from the peer, which need not send another: without a timer, the peer's silence
+    is as old as the state."""
+
+
+_FACTS: Mapping[State, _Facts] = {
+    State.ESTABLISHED: _Facts(Kind.COUNTED),
+    State.SYN_SENT: _Facts(Kind.WATCHED, stuck_after=60.0),
+    State.SYN_RECV: _Facts(Kind.WATCHED, stuck_after=60.0),
+    State.FIN_WAIT1: _Facts(Kind.WATCHED, stuck_after=120.0),
+    State.FIN_WAIT2: _Facts(Kind.WATCHED, stuck_after=120.0, is_silent=True),
+    State.TIME_WAIT: _Facts(Kind.COUNTED),
+    State.CLOSE: _Facts(Kind.COUNTED),
+    State.CLOSE_WAIT: _Facts(Kind.WATCHED, stuck_after=120.0, is_silent=True),
+    State.LAST_ACK: _Facts(Kind.WATCHED, stuck_after=120.0),
+    State.LISTEN: _Facts(Kind.LISTENING),
+    State.CLOSING: _Facts(Kind.WATCHED, stuck_after=120.0),
+}
+
+
+def _of_kind(kind: Kind) -> tuple[State, ...]:
+    return tuple(state for state, facts in _FACTS.items() if facts.kind is kind)
+
+
+COUNTED = _of_kind(Kind.COUNTED)
+WATCHED = _of_kind(Kind.WATCHED)
+SILENT = tuple(state for state, facts in _FACTS.items() if facts.is_silent)
+STUCK_AFTER: Mapping[State, float] = {state: _FACTS[state].stuck_after for state in WATCHED}
 
 
 class Timer(IntEnum):

@@ -14,22 +14,35 @@ net/ipv4/tcp_input.c), and the TIME_WAIT timer after that; the inode tells it fr
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from exporter.tcp.sockets import Socket
 from exporter.tcp.states import State, Timer
 
-FIN_TIMEOUT = "fin_timeout"
-KEEPALIVE = "keepalive"
-NOTHING = "nothing"
-ACCEPT = "accept"
-READ = "read"
-CLOSE = "close"
 
-VERDICTS: Mapping[State, tuple[str, ...]] = {
+class Verdict(NamedTuple):
+    """What the end of a socket depends on."""
+
+    label: str
+    """Name of the label that tells it: ``ends_by`` or ``waits_for``."""
+    word: str
+    """Value of that label."""
+    ends_by_itself: bool = False
+    """Whether a timer of the kernel's is about to remove it: then it is never stuck."""
+
+
+FIN_TIMEOUT = Verdict("ends_by", "fin_timeout", ends_by_itself=True)
+KEEPALIVE = Verdict("ends_by", "keepalive")
+NOTHING = Verdict("ends_by", "nothing")
+ACCEPT = Verdict("waits_for", "accept")
+READ = Verdict("waits_for", "read")
+CLOSE = Verdict("waits_for", "close")
+
+VERDICTS: Mapping[State, tuple[Verdict, ...]] = {
     State.FIN_WAIT2: (FIN_TIMEOUT, KEEPALIVE, NOTHING),
     State.CLOSE_WAIT: (ACCEPT, READ, CLOSE),
 }
-"""What FIN_WAIT2 can end by, and what CLOSE_WAIT can wait for."""
+"""All that there can be for a state."""
 
 # Whether a process holds the socket, and: in FIN_WAIT2, whether a keepalive timer runs; in CLOSE_WAIT, whether anything
 # is unread.
@@ -45,9 +58,10 @@ _TABLE = {
 }
 
 
-def verdict(one: Socket) -> str:
-    """One of VERDICTS of the socket's state; empty for other states, and where the source does not tell inodes."""
-    if one.inode is None or one.state not in VERDICTS:
-        return ""
-    detail = one.timer == Timer.KEEPALIVE if one.state is State.FIN_WAIT2 else one.receive_queue > 0
-    return _TABLE[one.state, one.inode != 0, detail]
+def verdict(socket: Socket) -> Verdict | None:
+    """One of VERDICTS of the socket's state; None for other states, and where the source does not tell inodes."""
+    if socket.inode is None or socket.state not in VERDICTS:
+        return None
+    is_fin_wait2 = socket.state is State.FIN_WAIT2
+    detail = socket.timer == Timer.KEEPALIVE if is_fin_wait2 else socket.receive_queue > 0
+    return _TABLE[socket.state, socket.inode != 0, detail]

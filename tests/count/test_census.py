@@ -1,41 +1,43 @@
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.count.census import AcceptQueue, Census, Count, Memory
+from exporter.count.census import AcceptQueue, Census, Count
 from exporter.count.ports import PortBook
 from exporter.count.rules import PortRules, StuckRules
-from exporter.kernel.source import take
+from exporter.count.stuck import Tell
+from exporter.count.watched import Read, WatchedSockets
+from exporter.tcp.columns import batches, unpacked
 from exporter.tcp.limits import Limits
-from exporter.tcp.sockets import Ends, Listener, Socket
+from exporter.tcp.reading import Batch, Counts
+from exporter.tcp.sockets import OWN, Listener, Row, Service, Socket
 from exporter.tcp.states import State
 
 CONNECTED = [state for state in State if state is not State.LISTEN]
-
-
 COOKIES = count(1)
+WEB, SERVERS, CLIENTS = Row(OWN, "server", "8080"), Row(OWN, "server", "other"), Row(OWN, "client", "other")
 
 
 def socket(state: State, local: int, remote: int, peer: bytes = b"peer") -> Socket:
-    return Socket(state, local, remote, remote.to_bytes(2, "big") + peer, cookie=next(COOKIES))
-
-
-def counting(rules: PortRules) -> Count:
-    return Count(Memory(PortBook(rules)), StuckRules(), Limits(), now=0.0)
-
-
-def no_ends(_: Socket) -> Ends:
-    return Ends("", "")
+    return Socket(state, local, remote, peer.ljust(32, b"\0"), cookie=next(COOKIES))
 
 
 def census(
-    sockets: Sequence[Socket] = (), listeners: Sequence[Listener] = (), rules: PortRules | None = None
+    sockets: Sequence[Socket] = (),
+    listeners: Sequence[Listener] = (),
+    rules: PortRules | None = None,
+    more: Iterable[Batch] = (),
 ) -> Census:
-    counter = counting(rules or PortRules())
-    return counter.census(take(listeners, sockets, counter.roles_for, counter.watch, no_ends))
+    """Of one reading of *sockets*, and of what is in *more* batches."""
+    book, watched, limits = PortBook(rules or PortRules()), WatchedSockets(), Limits()
+    counting = Count(book.roles(listeners, limits.ephemeral, now=0.0), listeners, watched.seen())
+    for batch in (*batches(sockets), *more):
+        counting.add(batch)
+    watched.take_in(counting.seen, Read(0.0, listeners, counting.roles, StuckRules().after, unpacked))
+    return counting.census(watched, book, limits, Tell(0.0, StuckRules(), tells_verdicts=True, cgroups=lambda _: ""))
 
 
 @given(
@@ -58,7 +60,7 @@ def test_every_socket_is_counted_exactly_once(
 def test_a_known_port_has_all_states_and_each_role_has_the_rest() -> None:
     found = census(listeners=[Listener(8080, 0, 128)])
 
-    assert list(found.sockets) == [("server", "8080"), ("server", "other"), ("client", "other")]
+    assert list(found.sockets) == [WEB, SERVERS, CLIENTS]
     assert all(list(counts) == list(State) for counts in found.sockets.values())
     assert sum(sum(counts.values()) for counts in found.sockets.values()) == 1
 
@@ -68,15 +70,15 @@ def test_both_ends_of_a_loopback_connection_count_once_each() -> None:
         [socket(State.ESTABLISHED, 8080, 40000), socket(State.ESTABLISHED, 40000, 8080)], [Listener(8080, 0, 128)]
     )
 
-    assert found.sockets["server", "8080"][State.ESTABLISHED] == 1
-    assert found.sockets["client", "8080"][State.ESTABLISHED] == 1
+    assert found.sockets[WEB][State.ESTABLISHED] == 1
+    assert found.sockets[WEB._replace(role="client")][State.ESTABLISHED] == 1
 
 
 def test_the_fullest_queue_speaks_for_workers_that_share_a_port() -> None:
     """Fifteen empty queues do not help the clients of the sixteenth."""
     found = census(listeners=[Listener(80, 3, 4096), Listener(80, 127, 128), Listener(80, 0, 128)])
 
-    assert found.accept_queues == {"80": AcceptQueue(127, 128)}
+    assert found.accept_queues == {WEB._replace(port="80"): AcceptQueue(127, 128)}
 
 
 def test_a_source_that_does_not_know_queues_gives_none() -> None:
@@ -84,14 +86,14 @@ def test_a_source_that_does_not_know_queues_gives_none() -> None:
 
 
 def test_a_queue_without_a_known_limit_is_still_a_queue() -> None:
-    assert census(listeners=[Listener(80, 7, None)]).accept_queues == {"80": AcceptQueue(7, None)}
+    assert census(listeners=[Listener(80, 7, None)]).accept_queues == {WEB._replace(port="80"): AcceptQueue(7, None)}
 
 
 def test_ports_that_found_no_place_are_counted() -> None:
     found = census(listeners=[Listener(port, 0, 128) for port in range(1, 8)], rules=PortRules(max=3))
 
     assert found.folded_ports == {"server": 4, "client": 0}
-    assert found.sockets["server", "other"][State.LISTEN] == 4
+    assert found.sockets[SERVERS][State.LISTEN] == 4
 
 
 def test_the_busiest_destination_is_counted_over_all_states() -> None:
@@ -117,13 +119,25 @@ def test_a_socket_that_comes_twice_is_counted_once() -> None:
     assert found.stuck.tracked == 2
 
 
-def test_a_reading_that_starts_over_forgets_what_it_had() -> None:
-    """When a source fails half-way and another takes over, nothing is counted twice."""
-    counter = counting(PortRules())
-    one = socket(State.CLOSE_WAIT, 80, 40000)
-    counter.roles_for([])
-    counter.watch([one])
+def test_what_a_source_has_counted_by_itself_counts_beside_the_rest() -> None:
+    counts = Counts({(State.ESTABLISHED, Service("server", 8080)): 70_000, (State.CLOSE, Service("client", 443)): 1})
 
-    found = counter.census(take([], [one], counter.roles_for, counter.watch, no_ends))
+    found = census([socket(State.ESTABLISHED, 8080, 40000)], [Listener(8080, 0, 128)], more=[counts])
 
-    assert found.total(State.CLOSE_WAIT) == 1
+    assert found.sockets[WEB][State.ESTABLISHED] == 70_001
+    assert found.sockets[Row(OWN, "client", "443")][State.CLOSE] == 1
+
+
+def test_a_busy_remote_port_is_told_apart_from_any_number_of_others() -> None:
+    """A scan of all ports from here, and a database beside it."""
+    found = census(
+        [
+            *(socket(State.ESTABLISHED, 40000, port) for port in range(1, 2000)),
+            *(socket(State.ESTABLISHED, 40001, 5432) for _ in range(9)),
+        ],
+        rules=PortRules(max=3),
+    )
+
+    assert found.sockets[Row(OWN, "client", "5432")][State.ESTABLISHED] == 9
+    assert found.sockets[CLIENTS][State.ESTABLISHED] == 1997
+    assert found.folded_ports == {"server": 0, "client": 1997}

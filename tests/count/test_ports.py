@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from exporter.count.ports import KEPT_SECONDS, Labels, PortBook
 from exporter.count.rules import PortRules
-from exporter.tcp.sockets import Listener, Role, Service
+from exporter.tcp.sockets import OWN, Listener, Role, Row, Service
 
 EPHEMERAL = range(32768, 61000)
 
@@ -15,27 +15,27 @@ def listening(*ports: int) -> list[Listener]:
 
 def labels(book: PortBook, role: Role, sockets: Mapping[int, int], now: float = 0.0) -> frozenset[int]:
     """The labelled ports of *role*, after a sample with so many sockets by port."""
-    counts = {Service(role, port): number for port, number in sockets.items()}
-    return book.assign(counts, EPHEMERAL, now).ports[role]
+    nothing: Mapping[Role, Mapping[int, int]] = {"server": {}, "client": {}}
+    return book.assign({**nothing, role: sockets}, EPHEMERAL, now).ports[role]
 
 
-def endpoint(book: PortBook, local: int, remote: int, listeners: Iterable[Listener], now: float) -> Service:
-    return book.roles(listeners, EPHEMERAL, now).endpoint(local, remote)
+def service(book: PortBook, local: int, remote: int, listeners: Iterable[Listener], now: float) -> Service:
+    return book.roles(listeners, EPHEMERAL, now).service(local, remote)
 
 
 def test_a_server_that_died_keeps_its_sockets_for_ten_minutes() -> None:
     """Even inside the ephemeral range, where nothing but the memory tells."""
     book = PortBook(PortRules())
 
-    assert endpoint(book, 50051, 40000, listening(50051), now=0) == Service("server", 50051)
-    assert endpoint(book, 50051, 40000, [], now=KEPT_SECONDS) == Service("server", 50051)
-    assert endpoint(book, 50051, 40000, [], now=KEPT_SECONDS + 1) == Service("client", 40000)
+    assert service(book, 50051, 40000, listening(50051), now=0) == Service("server", 50051)
+    assert service(book, 50051, 40000, [], now=KEPT_SECONDS) == Service("server", 50051)
+    assert service(book, 50051, 40000, [], now=KEPT_SECONDS + 1) == Service("client", 40000)
 
 
 def test_a_named_server_is_one_without_ever_having_listened() -> None:
     book = PortBook(PortRules(server=frozenset({50051})))
 
-    assert endpoint(book, 50051, 40000, [], now=0) == Service("server", 50051)
+    assert service(book, 50051, 40000, [], now=0) == Service("server", 50051)
 
 
 def test_a_program_that_listens_on_one_port_after_the_other_is_remembered_within_bounds() -> None:
@@ -44,8 +44,8 @@ def test_a_program_that_listens_on_one_port_after_the_other_is_remembered_within
         book.roles(listening(*range(1000 * now, 1000 * now + 1000)), EPHEMERAL, now)
 
     assert len(book._listened) == 4096
-    assert endpoint(book, 9999, 80, [], now=10) == Service("server", 9999)
-    assert endpoint(book, 1, 80, [], now=10) == Service("client", 80)
+    assert service(book, 9999, 80, [], now=10) == Service("server", 9999)
+    assert service(book, 1, 80, [], now=10) == Service("client", 80)
 
 
 def test_every_server_port_gets_a_label() -> None:
@@ -118,5 +118,5 @@ def test_the_same_rules_again_change_nothing() -> None:
 def test_ports_without_a_label_share_one() -> None:
     known = Labels({"server": frozenset({80}), "client": frozenset()})
 
-    assert known.label(Service("server", 80)) == "80"
-    assert known.label(Service("client", 80)) == "other"
+    assert known.row(Service("server", 80)) == Row(OWN, "server", "80")
+    assert known.row(Service("client", 80)) == Row(OWN, "client", "other")

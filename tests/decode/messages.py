@@ -5,6 +5,16 @@ from collections.abc import Iterable
 
 SEQUENCE = 0x1234ABCD
 
+FULL = bytes(36)
+"""As many bytes of attributes as the kernel sends with a full socket."""
+MINI = bytes(8)
+"""As many as it sends with a TIME_WAIT socket."""
+LOOPBACK = b"\x7f\0\0\1".ljust(16, b"\0")
+
+AF_INET, AF_INET6 = 2, 10
+INFO, MARK, CGROUP_ID = 2, 15, 21
+"""INET_DIAG_INFO, INET_DIAG_MARK, INET_DIAG_CGROUP_ID."""
+
 
 def message(body: bytes, kind: int = 18, flags: int = 2, sequence: int = SEQUENCE) -> bytes:
     """Header and body."""
@@ -26,19 +36,36 @@ def about(  # noqa: PLR0913 - a socket has that many fields
     local: int = 8080,
     remote: int = 40000,
     *,
+    family: int = AF_INET,
+    timer: int = 0,
+    retransmissions: int = 0,
+    address: bytes = LOOPBACK,
     cookie: int = 1,
+    expires: int = 0,
     queues: tuple[int, int] = (0, 0),
-    address: bytes = b"\x7f\0\0\1".ljust(16, b"\0"),
-    attributes: int = 36,
+    inode: int = 4711,
+    attributes: bytes = FULL,
 ) -> bytes:
-    """A message about one socket: 124 bytes long by default, like one about a full socket."""
-    fields = struct.pack("=BBBB", 2, state, 0, 0) + struct.pack(">HH", local, remote) + address * 2
-    numbers = struct.pack("=IQIIIII", 0, cookie, 0, *queues, 1000, 4711)
-    return message(fields + numbers + bytes(attributes))
+    """A message about one socket, both of whose ends have *address*."""
+    fields = struct.pack("=BBBB", family, state, timer, retransmissions) + struct.pack(">HH", local, remote)
+    numbers = struct.pack("=IQIIIII", 0, cookie, expires, *queues, 1000, inode)
+    return message(fields + address * 2 + numbers + attributes)
 
 
-MINI = 8
-"""Bytes of attributes that the kernel sends with a TIME_WAIT socket, against 36 with a full one."""
+def attribute(kind: int, value: bytes) -> bytes:
+    """An attribute; the header says how long it is without what fills it up to a multiple of four bytes."""
+    whole = struct.pack("=HH", 4 + len(value), kind) + value
+    return whole + bytes(-len(whole) % 4)
+
+
+def cgroup_id(number: int) -> bytes:
+    """The attribute that tells a socket's cgroup."""
+    return attribute(CGROUP_ID, struct.pack("=Q", number))
+
+
+def info(silence: int, size: int = 232) -> bytes:
+    """The attribute with struct tcp_info of so many bytes; tcpi_last_ack_recv says the *silence*, in milliseconds."""
+    return attribute(INFO, struct.pack("=56xI", silence).ljust(size, b"\0"))
 
 
 def stream(messages: Iterable[bytes]) -> bytes:

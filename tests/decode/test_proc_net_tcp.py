@@ -1,11 +1,15 @@
+from contextlib import suppress
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.decode import proc_net_tcp
 from exporter.errors import Malformed, SampleError, Truncated
-from exporter.tcp.sockets import Listener, Socket
-from exporter.tcp.states import State, Timer
+from exporter.tcp.columns import Decoded, unpacked
+from exporter.tcp.sockets import Ends, Listener, Socket
+from exporter.tcp.states import COUNTED, WATCHED, State, Timer
 
 HEADING = b"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
 LISTEN = (
@@ -27,7 +31,8 @@ def test_a_listening_socket_has_its_accept_queue_and_no_backlog() -> None:
 
 
 def test_a_time_wait_line_has_fewer_columns_and_is_read_all_the_same() -> None:
-    expected = Socket(State.TIME_WAIT, 8080, 49152, b"\xc0\x000263630A0163630A", cookie=0)
+    addresses = b"\x0a\x63\x63\x02" + bytes(12) + b"\x0a\x63\x63\x01" + bytes(12)
+    expected = Socket(State.TIME_WAIT, 8080, 49152, addresses, cookie=0)
 
     assert proc_net_tcp.socket(TIME_WAIT) == expected
 
@@ -36,6 +41,16 @@ def test_an_ipv6_line_is_read_like_any_other() -> None:
     found = proc_net_tcp.socket(V6)
 
     assert (found.state, found.local_port, found.remote_port) == (State.CLOSE_WAIT, 80, 54321)
+    assert found.is_ipv6
+
+
+def test_addresses_stand_in_network_order_in_16_bytes_each() -> None:
+    """The file has words in the order of the host."""
+    words = b"0DB80120" + b"03020100" + b"07060504" + b"0B0A0908"
+    found = proc_net_tcp.socket(V6.replace(b"0000000000000000FFFF00000263630A", words))
+
+    assert found.addresses == bytes.fromhex("2001b80d 00010203 04050607 08090a0b 00000000 00000000 0000ffff 0a636301")
+    assert proc_net_tcp.socket(TIME_WAIT).addresses == bytes.fromhex("0a636302" + 12 * "00" + "0a636301" + 12 * "00")
 
 
 def test_a_watched_socket_has_its_timer_its_queues_and_its_inode() -> None:
@@ -45,8 +60,8 @@ def test_a_watched_socket_has_its_timer_its_queues_and_its_inode() -> None:
 
 
 def test_both_ends_are_written_as_ss_writes_them() -> None:
-    assert proc_net_tcp.ends(proc_net_tcp.socket(TIME_WAIT)) == ("10.99.99.2:8080", "10.99.99.1:49152")
-    assert proc_net_tcp.ends(proc_net_tcp.socket(V6)) == ("[::ffff:10.99.99.2]:80", "[::ffff:10.99.99.1]:54321")
+    assert proc_net_tcp.socket(TIME_WAIT).ends == Ends("10.99.99.2:8080", "10.99.99.1:49152")
+    assert proc_net_tcp.socket(V6).ends == Ends("[::ffff:10.99.99.2]:80", "[::ffff:10.99.99.1]:54321")
 
 
 def test_lines_come_without_the_heading_and_the_rest_is_kept() -> None:
@@ -79,9 +94,35 @@ def test_a_garbled_line_is_malformed_and_quoted(line: bytes, expected: str) -> N
         proc_net_tcp.socket(line)
 
 
+@pytest.mark.parametrize("state", [*COUNTED, *WATCHED])
+@pytest.mark.parametrize("address", [b"0263630G", b"0x63630A", b"02 3630A", b"02636\xff0A", b"026363"])
+def test_an_address_that_is_no_hexadecimal_number_is_malformed_in_every_state(state: State, address: bytes) -> None:
+    line = TIME_WAIT.replace(b" 06 ", b" %02X " % state)
+    assert proc_net_tcp.socket(line).state is state
+
+    with pytest.raises(Malformed, match="/proc/net/tcp: expected"):
+        proc_net_tcp.socket(line.replace(b"0263630A", address))
+
+
 def test_a_garbled_queue_is_malformed() -> None:
     with pytest.raises(Malformed, match="tx_queue:rx_queue"):
         proc_net_tcp.listener(LISTEN.replace(b"00000000:00000003", b"00000000"))
+
+
+@pytest.mark.parametrize(
+    ("right", "garbled"),
+    [
+        (b"00000000:00000001", b"00000000:-0000001"),
+        (b"00000000:00000001", b"FFFFFFFFF:0000001"),
+        (b" 00:00000000 ", b" 1FF:00000000 "),
+        (b" 00:00000000 ", b" -1:00000000 "),
+        (b"  0 99 1 ", b"  0 -9 1 "),
+        (b"  0 99 1 ", b"  0 99999999999999999999 1 "),
+    ],
+)
+def test_a_number_that_the_kernel_cannot_have_is_malformed(right: bytes, garbled: bytes) -> None:
+    with pytest.raises(Malformed):
+        proc_net_tcp.socket(V6.replace(right, garbled))
 
 
 @given(st.binary(max_size=300))
@@ -93,12 +134,13 @@ def test_any_line_gives_a_socket_or_a_sample_error(line: bytes) -> None:
             continue
 
 
-@given(st.integers(0, len(TIME_WAIT) - 1), st.integers(0, 255))
-def test_a_line_with_one_byte_changed_gives_a_socket_or_a_sample_error(at: int, byte: int) -> None:
-    line = TIME_WAIT[:at] + bytes([byte]) + TIME_WAIT[at + 1 :]
-    try:
-        found = proc_net_tcp.socket(line)
-    except SampleError:
-        return
-    assert 0 <= found.local_port <= 65535
-    assert 0 <= found.remote_port <= 65535
+@pytest.mark.parametrize("whole", [TIME_WAIT, V6])
+@pytest.mark.parametrize("bytes_put", [range(128), range(128, 256)])
+def test_a_line_with_any_byte_changed_gives_a_socket_or_a_sample_error(whole: bytes, bytes_put: range) -> None:
+    for at, byte in product(range(len(whole)), bytes_put):
+        line = whole[:at] + bytes([byte]) + whole[at + 1 :]
+        with suppress(SampleError):
+            found = proc_net_tcp.socket(line)
+            assert 0 <= found.local_port <= 65535
+            assert 0 <= found.remote_port <= 65535
+            assert [unpacked(key) for key in Decoded([found]).keys()] == [found], line  # noqa: SIM118 - no mapping

@@ -29,11 +29,14 @@ _Worker = subprocess.Popen[str]
 
 
 class Population:
-    """A context in which *host* has exactly so many sockets, besides the listening ones of the workers.
+    """A context in which *host* has exactly so many sockets more, besides the listening ones of the workers.
 
     An established connection counts twice, for each of its ends. FIN_WAIT2 and CLOSE_WAIT are held by a process and
     are each other's ends as far as their numbers go; the rest have lost theirs. Half of all first closed at the client,
     half at the server. TIME_WAIT is made last and is over after 60 s: see :meth:`top_up_time_wait`.
+
+    Clients without a peer can be added: *remote_ports* are established to as many ports of one address, and
+    *destinations* to one port of as many addresses.
     """
 
     def __init__(  # noqa: PLR0913 - a number for each state
@@ -41,39 +44,51 @@ class Population:
         host: Namespace,
         *,
         established: int = 0,
+        fin_wait1: int = 0,
         time_wait: int = 0,
         fin_wait2: int = 0,
         close_wait: int = 0,
+        remote_ports: int = 0,
+        destinations: int = 0,
         ports: int = 8,
     ) -> None:
         if established % 2:
             raise ValueError(f"established sockets come in pairs, not {established}")
         self._host, self._ports = host, ports
         both = min(fin_wait2, close_wait)
-        self._connections = {"established": established // 2, "half_close": both}
+        dialled = remote_ports + destinations
+        self._orders = {
+            "established": established // 2,
+            "half_close": both,
+            "fin_wait1": fin_wait1,
+            "remote_port": remote_ports,
+            "destination": destinations,
+        }
         self._widowed = {"fin_wait2": fin_wait2 - both, "close_wait": close_wait - both}
-        descriptors = established + fin_wait2 + close_wait
+        descriptors = established + fin_wait1 + fin_wait2 + close_wait + dialled
         self._processes = max(2, -(-descriptors // _DESCRIPTORS))
         self._workers: list[_Worker] = []
         self._kept = ExitStack()
         self.sockets = Counter(
             {
-                State.ESTABLISHED: established,
+                State.ESTABLISHED: established + dialled,
+                State.FIN_WAIT1: fin_wait1,
                 State.TIME_WAIT: time_wait,
                 State.FIN_WAIT2: fin_wait2,
                 State.CLOSE_WAIT: close_wait,
                 State.LISTEN: self._processes * ports,
             }
         )
-        """What ss counts by state, as long as no TIME_WAIT is over."""
+        """What ss counts by state besides those that were there before, as long as no TIME_WAIT is over."""
 
     def __enter__(self) -> Self:
         for name, value in SETTINGS.items():
             self._host.sysctl(name, value)
         with ExitStack() as starting:
             starting.callback(_end, self._workers)
+            self._before = by_state(self._host)
             for number in range(self._processes):
-                self._workers.append(_start(self._host, number + 1, self._ports))
+                self._workers.append(_start(self._host, number + 1, self._processes, self._ports))
             self._make()
             self._kept = starting.pop_all()
         return self
@@ -84,13 +99,15 @@ class Population:
         self._kept.close()
 
     def _make(self) -> None:
-        for kind, count in self._connections.items():
+        for kind, count in self._orders.items():
             self._order(kind, count)
         with _resets_lost(self._host):
             for kind, count in self._widowed.items():
                 self._order(kind, count)
         self.top_up_time_wait()
-        wait_for(lambda: by_state(self._host) == self.sockets, f"a population of {self.sockets}", seconds=20)
+        wait_for(
+            lambda: by_state(self._host) == self._before + self.sockets, f"a population of {self.sockets}", seconds=20
+        )
 
     def top_up_time_wait(self) -> int:
         """Make anew those that are over, until all are there at once; the answer is how many were made."""
@@ -125,8 +142,8 @@ def _resets_lost(host: Namespace) -> Iterator[None]:
         host.flush_input()
 
 
-def _start(host: Namespace, number: int, ports: int) -> _Worker:
-    command = host.command(sys.executable, "-m", "tests.lab.population_worker", str(number), str(ports))
+def _start(host: Namespace, *numbers: int) -> _Worker:
+    command = host.command(sys.executable, "-m", "tests.lab.population_worker", *map(str, numbers))
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT)
 
 

@@ -136,6 +136,18 @@ def test_a_population_has_exactly_so_many_sockets_of_each_state(
 
 
 @kernel
+@pytest.mark.parametrize(("kind", "ports"), [("remote_ports", 1001), ("destinations", 1)])
+def test_clients_without_a_peer_are_connected_to_somewhere_else_each(kind: str, ports: int, host: Namespace) -> None:
+    with Population(host, **{kind: 1001}) as population:
+        peers = [line.split()[3] for line in host.run("ss", "-tanH", "state", "established").splitlines()]
+
+        assert len(peers) == len(set(peers)) == 1001
+        assert len({peer.rpartition(":")[2] for peer in peers}) == ports
+        assert by_state(host) == population.sockets
+    assert by_state(host) == {}
+
+
+@kernel
 def test_time_wait_that_is_over_is_made_anew(host: Namespace) -> None:
     with Population(host, time_wait=100) as population:
         host.run("ss", "-K", "-tanH", "state", "time-wait", "( sport = :7000 )")

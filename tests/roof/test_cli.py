@@ -131,3 +131,12 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     )
 
     assert done.stderr == ""
+
+
+def test_one_sample_starts_without_a_server_or_a_client_library() -> None:
+    """--once replaces a shell pipeline and has to be as quick: each of these costs more than the sample."""
+    code = "import sys, exporter.cli as cli; cli.main(['--once']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert loaded & {"tornado", "prometheus_client", "yaml", "psutil", "asyncio", "ssl"} == set()

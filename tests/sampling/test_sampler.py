@@ -1,78 +1,34 @@
 """What the sampling loop does when samples fail, take long, or follow other rules; source and time are scripts."""
 
+import gc
 import logging
-from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from threading import Thread
 
 import pytest
 
-from exporter.count.report import Report
+from exporter.count.report import REASONS, Report
 from exporter.errors import ExporterError, Malformed, SourceUnavailable, TimedOut
-from exporter.kernel.choice import Make
-from exporter.kernel.source import RolesFor, Snapshot, Watch, take
-from exporter.sampling import sample as sampling
-from exporter.sampling.sample import Clocks
-from exporter.sampling.sampler import REASONS, Sampler
+from exporter.sampling.sample import Clocks, Sampling
+from exporter.sampling.sampler import Sampler
 from exporter.settings.config import Config
-from exporter.tcp.limits import Limits
-from exporter.tcp.sockets import Ends, Listener
 from exporter.tcp.states import State
-
-LISTENERS = [Listener(8080, 0, 128)]
-
-
-class Script:
-    """A source that does in turn what *acts* say; None is a good reading, which is also what follows the last."""
-
-    def __init__(self, name: str, acts: Sequence[Exception | None] = ()) -> None:
-        self.name = name
-        self._acts = list(acts)
-        self.silences: list[bool] = []
-        self.closed = False
-
-    def read(self, roles_for: RolesFor, watch: Watch, *, silences: bool = False) -> Snapshot:
-        self.silences.append(silences)
-        act = self._acts.pop(0) if self._acts else None
-        if act is not None:
-            raise act
-        return take(LISTENERS, [], roles_for, watch, lambda _: Ends("", ""))
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class Time:
-    """All clocks; a number that tests move."""
-
-    now = 1000.0
-    cpu = 0.0
-
-    def clocks(self) -> Clocks:
-        return Clocks(monotonic=lambda: self.now, wall=lambda: self.now + 1e9, cpu=lambda: self.cpu)
+from tests.sampling.scripts import Script, Sources, Time
 
 
 class Stage:
     """A sampler with its reports."""
 
-    def __init__(self, *sources: Script, config: Config | None = None) -> None:
+    def __init__(self, *scripts: Script, config: Config | None = None) -> None:
         self.time = Time()
         self.reports: list[Report] = []
-        self.asked: list[str] = []
-        self._sources = sources
-        self.sampler = Sampler(config or Config(), Limits, self.reports.append, self.time.clocks(), self._makers)
-
-    def _makers(self, choice: str) -> Sequence[Make]:
-        self.asked.append(choice)
-        return [_giving(source) for source in self._sources]
+        self.sources = Sources(*scripts)
+        clocks, config = self.time.clocks(), config or Config()
+        self.sampler = Sampler(Sampling(config, clocks, self.sources), config, self.reports.append, clocks)
 
     def sample(self) -> Report:
         self.sampler.sample()
         return self.reports[-1]
-
-
-def _giving(source: Script) -> Callable[[], Script]:
-    return lambda: source
 
 
 def test_a_good_sample_gives_a_census() -> None:
@@ -83,7 +39,7 @@ def test_a_good_sample_gives_a_census() -> None:
     assert report.succeeded
     assert report.last is not None
     assert report.last.census.total(State.LISTEN) == 1
-    assert (report.last.at, report.last.since) == (1000.0 + 1e9, 1000.0)
+    assert (report.last.at, report.last.now) == (1000.0 + 1e9, 1000.0)
     assert report.samples == 1
 
 
@@ -155,7 +111,7 @@ def test_other_rules_are_followed_with_the_next_sample() -> None:
     report = stage.sample()
 
     assert report.interval == 60.0
-    assert stage.asked == ["auto", "procfs"]
+    assert stage.sources.asked == ["auto", "procfs"]
     assert first.closed
 
 
@@ -200,7 +156,8 @@ def test_the_loop_samples_until_it_is_stopped_and_closes_its_source() -> None:
         if len(reports) == 3:
             sampler.stop()
 
-    sampler = Sampler(Config(interval=0.1), Limits, publish, sources=lambda _: [lambda: source])
+    config = Config(interval=0.1)
+    sampler = Sampler(Sampling(config, sources=Sources(source)), config, publish)
     thread = Thread(target=sampler.run)
     thread.start()
     thread.join(10)
@@ -208,29 +165,6 @@ def test_the_loop_samples_until_it_is_stopped_and_closes_its_source() -> None:
     assert not thread.is_alive()
     assert [report.samples for report in reports] == [1, 2, 3]
     assert source.closed
-
-
-def test_the_search_for_owners_gets_what_the_reading_leaves_and_a_quarter_at_least(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    given: list[float] = []
-    monkeypatch.setattr(sampling, "_find_owners", lambda *arguments: given.append(arguments[-1]))
-    for spent in (0.1, 3.0):
-        stage = Stage(Script("sock_diag"), config=Config(interval=10.0, max_cpu=0.1))
-        stage.sampler._clocks = Clocks(lambda: 0.0, lambda: 0.0, chain([0.0, 0.0], repeat(spent)).__next__)
-        stage.sample()
-
-    assert given == [pytest.approx(0.9), pytest.approx(0.25)]
-
-
-def test_silence_is_asked_for_in_the_first_sample_and_after_a_gap() -> None:
-    source = Script("sock_diag")
-    stage = Stage(source)
-    for now in (0.0, 5.0, 500.0):
-        stage.time.now = now
-        stage.sample()
-
-    assert source.silences == [True, False, True]
 
 
 def test_another_source_knows_no_ages_and_asks_for_silence() -> None:
@@ -241,3 +175,19 @@ def test_another_source_knows_no_ages_and_asks_for_silence() -> None:
     stage.sample()
 
     assert source.silences == [True, True]
+
+
+def test_no_garbage_is_collected_while_a_sample_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(Script("sock_diag"))
+    collects: list[bool] = []
+    plain = Sampling.take
+
+    def take(sampling: Sampling, seconds: float) -> object:
+        collects.append(gc.isenabled())
+        return plain(sampling, seconds)
+
+    monkeypatch.setattr(Sampling, "take", take)
+    stage.sample()
+
+    assert collects == [False]
+    assert gc.isenabled()

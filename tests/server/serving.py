@@ -2,7 +2,6 @@
 
 import asyncio
 import http.client
-import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ from threading import Event, Thread
 from exporter.server import addresses
 from exporter.server.connections import BoundedServer, Bounds, Connections
 from exporter.server.routes import Site, application
-from exporter.show.formats import Variant
 
 QUICK = Bounds(connections=64, request=1.0, idle=30.0, answer=1.0)
 """Deadlines that tests can wait for."""
@@ -20,28 +18,28 @@ QUICK = Bounds(connections=64, request=1.0, idle=30.0, answer=1.0)
 
 @dataclass
 class Bytes:
-    """An exposition of given bytes, which renders as long as *gate* is closed."""
+    """Answers every question with the same bytes, which take to be rendered for as long as *gate* is closed."""
 
     body: bytes = b"metric 1\n"
     cached: bool = True
     gate: Event = field(default_factory=Event)
-    asked: list[Variant] = field(default_factory=list)
+    asked: list[object] = field(default_factory=list)
 
-    def ready(self, variant: Variant) -> bytes | None:
-        self.asked.append(variant)
+    def ready(self, question: object) -> bytes | None:
+        self.asked.append(question)
         return self.body if self.cached else None
 
-    def render(self, variant: Variant) -> bytes:
-        del variant
+    def render(self, question: object) -> bytes:
+        del question
         self.gate.wait(10)
         return self.body
 
 
-def site(exposition: Bytes, **changed: object) -> Site:
+def site(metrics: Bytes, /, **changed: object) -> Site:
     plain = Site(
-        exposition,
-        page=lambda: "<p>page</p>",
-        stuck=lambda query: json.dumps(vars(query)),
+        metrics,
+        pages=Bytes(b"<p>page</p>"),
+        stuck=Bytes(b"{}"),
         healthy=lambda: True,
         ready=lambda: True,
         reload=None,

@@ -1,6 +1,7 @@
-import json
 import socket
 import threading
+from dataclasses import dataclass
+from typing import NoReturn
 
 import psutil
 import pytest
@@ -8,9 +9,24 @@ import pytest
 from exporter.errors import ConfigError, Fault
 from exporter.server.routes import NoSampleError
 from exporter.show.formats import Format, Variant
-from exporter.show.stuck_query import Query
+from exporter.show.stuck_list import Query
+from exporter.tcp.states import State
 from tests.lab.witness import wait_for
 from tests.server.serving import Bytes, serving, site
+
+
+@dataclass(frozen=True)
+class Failing:
+    """Has nothing ready, and fails to render it."""
+
+    error: Exception
+
+    def ready(self, question: object) -> None:
+        del question
+
+    def render(self, question: object) -> NoReturn:
+        del question
+        raise self.error
 
 
 def test_metrics_come_with_exact_headers() -> None:
@@ -27,11 +43,11 @@ def test_metrics_come_with_exact_headers() -> None:
 
 
 def test_the_format_and_the_encoding_are_those_that_were_asked_for() -> None:
-    exposition = Bytes()
-    with serving(site(exposition)) as server:
+    metrics = Bytes()
+    with serving(site(metrics)) as server:
         _, headers, _ = server.get(Accept="application/openmetrics-text;version=1.0.0", Accept_Encoding="gzip")
 
-    assert exposition.asked == [Variant(Format.OPENMETRICS_1_0_0, gzip=True)]
+    assert metrics.asked == [Variant(Format.OPENMETRICS_1_0_0, gzip=True)]
     assert headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
     assert headers["Content-Encoding"] == "gzip"
 
@@ -122,7 +138,7 @@ def test_a_reload_that_fails_says_why() -> None:
 
 
 def test_a_mistake_in_the_page_is_an_error_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    with serving(site(Bytes(), page=lambda: str(1 // 0))) as server:
+    with serving(site(Bytes(), pages=Failing(ZeroDivisionError()))) as server:
         assert server.get("/")[::2] == (500, b"500 Internal Server Error\n")
         assert server.get()[0] == 200
 
@@ -144,10 +160,13 @@ def test_too_many_scrapes_at_once_are_turned_away() -> None:
         assert server.get()[0] == 200
 
 
-def test_a_scrape_that_has_to_be_rendered_does_not_hold_up_the_others() -> None:
+@pytest.mark.parametrize(
+    ("path", "part"), [("/metrics", "metrics"), ("/", "pages"), ("/api/v1/stuck", "stuck")], ids=lambda value: value
+)
+def test_what_has_to_be_rendered_does_not_hold_up_the_others(path: str, part: str) -> None:
     slow = Bytes(cached=False)
-    with serving(site(slow)) as server:
-        first = threading.Thread(target=server.get)
+    with serving(site(Bytes(), **{part: slow})) as server:
+        first = threading.Thread(target=server.get, args=(path,))
         first.start()
         while not slow.asked:
             pass
@@ -156,6 +175,21 @@ def test_a_scrape_that_has_to_be_rendered_does_not_hold_up_the_others() -> None:
         first.join()
 
     assert healthy == 200
+
+
+def test_what_is_ready_is_answered_while_all_threads_render() -> None:
+    slow = Bytes(cached=False)
+    with serving(site(Bytes(), stuck=slow)) as server:
+        crowd = [threading.Thread(target=server.get, args=("/api/v1/stuck",)) for _ in range(8)]
+        for client in crowd:
+            client.start()
+        wait_for(lambda: len(slow.asked) == len(crowd), "all of them wait")
+        ready = [server.get(path)[0] for path in ("/metrics", "/")]
+        slow.gate.set()
+        for client in crowd:
+            client.join()
+
+    assert ready == [200, 200]
 
 
 def test_scrapes_share_a_connection_and_the_server_does_not_end_it() -> None:
@@ -227,10 +261,12 @@ def test_what_is_no_request_does_no_harm(garbage: bytes) -> None:
 
 
 def test_stuck_sockets_are_asked_for_by_parameters() -> None:
-    with serving(site(Bytes())) as server:
+    stuck = Bytes(b'{"stuck": 3}')
+    with serving(site(Bytes(), stuck=stuck)) as server:
         status, headers, body = server.get("/api/v1/stuck?state=close_wait&port=8080&limit=3")
 
-    assert (status, json.loads(body)) == (200, {"state": "close_wait", "port": 8080, "limit": 3})
+    assert (status, body) == (200, b'{"stuck": 3}')
+    assert stuck.asked == [Query(State.CLOSE_WAIT, port=8080, limit=3)]
     assert headers["Content-Type"] == "application/json"
 
 
@@ -252,8 +288,5 @@ def test_a_bad_question_about_stuck_sockets_is_answered_with_what_was_expected(q
 
 
 def test_without_a_fresh_sample_nothing_is_said_about_stuck_sockets() -> None:
-    def refuse(_: Query) -> str:
-        raise NoSampleError
-
-    with serving(site(Bytes(), stuck=refuse)) as server:
+    with serving(site(Bytes(), stuck=Failing(NoSampleError()))) as server:
         assert server.get("/api/v1/stuck")[0] == 503

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 from exporter.count.census import AcceptQueue, Census
-from exporter.count.report import Reload, Report, Sample
+from exporter.count.report import REASONS, Reload, Report, Sample
 from exporter.count.rules import StuckRules
-from exporter.count.stuck import OwnerRow, Stuck, Watched
-from exporter.count.suspects import Suspect
-from exporter.sampling.sampler import REASONS
+from exporter.count.stuck import OwnerRow, Stuck, StuckSocket, WatchedCount
 from exporter.tcp.holders import Owner
 from exporter.tcp.limits import Limits
-from exporter.tcp.sockets import Ends, Role, Service, Socket
+from exporter.tcp.sockets import OWN, Role, Row, Service, Socket
 from exporter.tcp.states import WATCHED, State
+from exporter.tcp.verdicts import CLOSE, FIN_TIMEOUT, NOTHING
 
 LIMITS = Limits(
     values={
@@ -35,22 +35,28 @@ LIMITS = Limits(
 )
 
 
+def row(role: Role, port: str) -> Row:
+    return Row(OWN, role, port)
+
+
+HTTPS = row("server", "443")
+
+
 def counts(**by_label: int) -> Mapping[State, int]:
     return {state: by_label.get(state.label, 0) for state in State}
 
 
 def census() -> Census:
     """A web server that talks to a database, with some sockets in FIN_WAIT2."""
-    sockets: Mapping[tuple[Role, str], Mapping[State, int]] = {
-        ("server", "443"): counts(listen=2, established=1200, time_wait=4000, fin_wait2=289),
-        ("server", "8080"): counts(listen=1),
-        ("server", "other"): counts(),
-        ("client", "5432"): counts(established=16, close_wait=1),
-        ("client", "other"): counts(time_wait=2),
-    }
     return Census(
-        sockets=sockets,
-        accept_queues={"443": AcceptQueue(5, 4096), "8080": AcceptQueue(0, 128)},
+        sockets={
+            HTTPS: counts(listen=2, established=1200, time_wait=4000, fin_wait2=289),
+            row("server", "8080"): counts(listen=1),
+            row("server", "other"): counts(),
+            row("client", "5432"): counts(established=16, close_wait=1),
+            row("client", "other"): counts(time_wait=2),
+        },
+        accept_queues={HTTPS: AcceptQueue(5, 4096), row("server", "8080"): AcceptQueue(0, 128)},
         folded_ports={"server": 0, "client": 2},
         busiest_destination=17,
         limits=LIMITS,
@@ -58,39 +64,43 @@ def census() -> Census:
     )
 
 
-def watched(**by_label: Watched) -> Mapping[State, Watched]:
-    return {state: by_label.get(state.label, Watched()) for state in WATCHED}
+def watched(**by_label: WatchedCount) -> Mapping[State, WatchedCount]:
+    return {state: by_label.get(state.label, WatchedCount()) for state in WATCHED}
 
 
 def stuck() -> Stuck:
     """Most of those in FIN_WAIT2 will stay."""
-    none = watched()
-    fin_wait2 = Watched(stuck=280, oldest=10800.5, verdicts={"fin_timeout": 6, "nothing": 283})
-    close_wait = Watched(oldest=3.0, verdicts={"close": 1})
+    fin_wait2 = WatchedCount(stuck=280, oldest_age=10800.5, verdicts={FIN_TIMEOUT: 6, NOTHING: 283})
+    close_wait = WatchedCount(oldest_age=3.0, verdicts={CLOSE: 1})
     return Stuck(
         watched={
-            ("server", "443"): watched(fin_wait2=fin_wait2),
-            ("server", "8080"): none,
-            ("server", "other"): none,
-            ("client", "5432"): watched(close_wait=close_wait),
-            ("client", "other"): none,
+            HTTPS: watched(fin_wait2=fin_wait2),
+            row("server", "8080"): watched(),
+            row("server", "other"): watched(),
+            row("client", "5432"): watched(close_wait=close_wait),
+            row("client", "other"): watched(),
         },
         after=StuckRules().after,
-        verdicts_known=True,
+        tells_verdicts=True,
         owners={
-            OwnerRow("server", "443", State.FIN_WAIT2, "/system.slice/nginx.service", "nginx"): 270,
-            OwnerRow("server", "443", State.FIN_WAIT2, "other", ""): 10,
+            OwnerRow(HTTPS, State.FIN_WAIT2, "/system.slice/nginx.service", "nginx"): 270,
+            OwnerRow(HTTPS, State.FIN_WAIT2, "other", ""): 10,
         },
-        listed=[(suspect(), Owner("/system.slice/nginx.service", "nginx", 4711))],
-        ends=lambda _: Ends("192.0.2.1:443", "198.51.100.7:50000"),
-        at=20000.0,
+        listed=[stuck_socket()],
+        now=20000.0,
         tracked=290,
     )
 
 
-def suspect() -> Suspect:
-    one = Socket(State.FIN_WAIT2, 443, 50000, b"", cookie=1, inode=5)
-    return Suspect(one, Service("server", 443), since=9199.5, verdict="nothing", responsible=1, cgroup=0)
+def stuck_socket() -> StuckSocket:
+    addresses = b"".join(IPv4Address(address).packed.ljust(16, b"\0") for address in ("192.0.2.1", "198.51.100.7"))
+    return StuckSocket(
+        socket=Socket(State.FIN_WAIT2, 443, 50000, addresses, cookie=1, inode=5),
+        service=Service("server", 443),
+        since=9199.5,
+        verdict=NOTHING,
+        owner=Owner("/system.slice/nginx.service", "nginx", 4711),
+    )
 
 
 def healthy() -> Census:
@@ -98,8 +108,8 @@ def healthy() -> Census:
     return replace(census(), stuck=replace(stuck(), watched={}, owners={}, listed=()))
 
 
-def sample(since: float = 1000.0) -> Sample:
-    return Sample(census(), at=1_700_000_000.0, since=since, seconds=0.25)
+def sample(now: float = 1000.0) -> Sample:
+    return Sample(census(), at=1_700_000_000.0, now=now, seconds=0.25)
 
 
 def report(*, succeeded: bool = True, last: Sample | None = None) -> Report:

@@ -1,40 +1,41 @@
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from exporter.count.census import AcceptQueue, Census
-from exporter.count.stuck import Watched
+from exporter.count.stuck import WatchedCount
 from exporter.durations import spoken
-from exporter.show.findings import findings, owner_name, short_cgroup, usages
-from exporter.tcp.holders import Owner
-from exporter.tcp.sockets import Role
+from exporter.show.findings import findings, usages
+from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
+from exporter.tcp.verdicts import ACCEPT, CLOSE, FIN_TIMEOUT, KEEPALIVE, NOTHING, READ
 from tests.show import samples
 
+HTTP = samples.row("server", "8080")
 
-def with_stuck(state: State, one: Watched, role: Role = "server", port: str = "8080") -> Census:
+
+def with_stuck(state: State, count: WatchedCount, row: Row = HTTP) -> Census:
     census = samples.healthy()
-    watched = {(role, port): samples.watched(**{state.label: one})}
+    watched = {row: samples.watched(**{state.label: count})}
     return replace(census, stuck=replace(census.stuck, watched=watched))
 
 
 @pytest.mark.parametrize(
-    ("state", "one", "sentence"),
+    ("state", "count", "sentence"),
     [
         (
             State.FIN_WAIT2,
-            Watched(289, 10800, {"nothing": 289}),
+            WatchedCount(289, 10800, {NOTHING: 289}),
             "289 sockets on port 8080 are stuck in FIN_WAIT2 and nothing will end them; for up to 3 h.",
         ),
         (
             State.FIN_WAIT2,
-            Watched(1, 150, {"nothing": 1, "fin_timeout": 40}),
+            WatchedCount(1, 150, {NOTHING: 1, FIN_TIMEOUT: 40}),
             "1 socket on port 8080 is stuck in FIN_WAIT2 and nothing will end it; for up to 2 min 30 s.",
         ),
         (
             State.FIN_WAIT2,
-            Watched(5, 150, {"nothing": 3, "keepalive": 2}),
+            WatchedCount(5, 150, {NOTHING: 3, KEEPALIVE: 2}),
             (
                 "5 sockets on port 8080 are stuck in FIN_WAIT2 (3 that nothing will end, 2 that end only if the peer is"
                 " dead); for up to 2 min 30 s."
@@ -42,7 +43,7 @@ def with_stuck(state: State, one: Watched, role: Role = "server", port: str = "8
         ),
         (
             State.CLOSE_WAIT,
-            Watched(6, 150, {"close": 3, "read": 2, "accept": 1}),
+            WatchedCount(6, 150, {CLOSE: 3, READ: 2, ACCEPT: 1}),
             (
                 "6 sockets on port 8080 are stuck in CLOSE_WAIT (3 that the process does not close, 2 with unread data,"
                 " 1 that nobody accepts); for up to 2 min 30 s."
@@ -50,23 +51,23 @@ def with_stuck(state: State, one: Watched, role: Role = "server", port: str = "8
         ),
         (
             State.CLOSE_WAIT,
-            Watched(4, 150, {"close": 4}),
+            WatchedCount(4, 150, {CLOSE: 4}),
             "4 sockets on port 8080 are stuck in CLOSE_WAIT and the process does not close them; for up to 2 min 30 s.",
         ),
         (
             State.FIN_WAIT2,
-            Watched(4, 150, {}),
+            WatchedCount(4, 150, {}),
             "4 sockets on port 8080 are stuck in FIN_WAIT2; for up to 2 min 30 s.",
         ),
         (
             State.LAST_ACK,
-            Watched(4, 150, {"": 4}),
+            WatchedCount(4, 150),
             "4 sockets on port 8080 are stuck in LAST_ACK; for up to 2 min 30 s.",
         ),
     ],
 )
-def test_a_stuck_state_is_one_sentence(state: State, one: Watched, sentence: str) -> None:
-    assert [found.text for found in findings(with_stuck(state, one))] == [sentence]
+def test_a_stuck_state_is_one_sentence(state: State, count: WatchedCount, sentence: str) -> None:
+    assert [found.text for found in findings(with_stuck(state, count))] == [sentence]
 
 
 def test_the_owners_are_named_and_that_there_are_others() -> None:
@@ -80,7 +81,7 @@ def test_the_owners_are_named_and_that_there_are_others() -> None:
 
 
 def test_a_client_dials_to_a_port() -> None:
-    [found] = findings(with_stuck(State.SYN_SENT, Watched(3, 70), "client", "other"))
+    [found] = findings(with_stuck(State.SYN_SENT, WatchedCount(3, 70), samples.row("client", "other")))
 
     assert found.text.startswith("3 sockets to other ports are stuck in SYN_SENT")
     assert not found.is_bad
@@ -88,7 +89,8 @@ def test_a_client_dials_to_a_port() -> None:
 
 def test_a_limit_that_is_near_is_said_and_one_that_is_reached_is_bad() -> None:
     census = samples.healthy()
-    queues = {"80": AcceptQueue(110, 128), "81": AcceptQueue(129, 128), "82": AcceptQueue(1, 128)}
+    queued = {"80": 110, "81": 129, "82": 1}
+    queues = {samples.row("server", port): AcceptQueue(number, 128) for port, number in queued.items()}
 
     found = findings(replace(census, accept_queues=queues))
 
@@ -100,8 +102,8 @@ def test_a_limit_that_is_near_is_said_and_one_that_is_reached_is_bad() -> None:
 
 def test_what_goes_wrong_on_very_many_ports_is_not_a_very_long_page() -> None:
     census = samples.healthy()
-    one = samples.watched(close_wait=Watched(3, 150, {"close": 3}))
-    watched: dict[tuple[Role, str], Mapping[State, Watched]] = {("server", str(port)): one for port in range(1, 31)}
+    leaking = samples.watched(close_wait=WatchedCount(3, 150, {CLOSE: 3}))
+    watched = {samples.row("server", str(port)): leaking for port in range(1, 31)}
 
     found = findings(replace(census, stuck=replace(census.stuck, watched=watched)))
 
@@ -135,20 +137,3 @@ def test_limits_that_nobody_knows_are_left_out() -> None:
     bare = replace(samples.healthy(), limits=replace(samples.LIMITS, values={}, ephemeral_ports=None))
 
     assert [one.name for one in usages(bare)] == ["Accept queue of port 443", "Accept queue of port 8080"]
-
-
-@pytest.mark.parametrize(
-    ("path", "short"),
-    [
-        ("/system.slice/nginx.service", "nginx.service"),
-        ("/system.slice/docker-" + "0123456789abcdef" * 4 + ".scope", "docker-0123456789ab.scope"),
-        ("/", ""),
-        ("", ""),
-    ],
-)
-def test_a_cgroup_is_called_by_its_last_part(path: str, short: str) -> None:
-    assert short_cgroup(path) == short
-
-
-def test_a_name_cannot_write_to_the_terminal() -> None:
-    assert owner_name(Owner("/a/\x1b[2J", "\x07\n")) == "?[2J (??)"

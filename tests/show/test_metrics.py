@@ -2,18 +2,22 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.registry import Collector
 
+from exporter.count.census import AcceptQueue
 from exporter.count.report import Report
 from exporter.count.stuck import OwnerRow
-from exporter.show import metrics
-from exporter.show.metrics import Build, SampleCollector
-from exporter.tcp.limits import Limits
+from exporter.show import by_port, metrics
+from exporter.show.metrics import Build
+from exporter.tcp.limits import LimitName, Limits
+from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
 from tests.show import samples
 
@@ -21,14 +25,32 @@ GOLDEN = Path(__file__).parent / "golden/metrics.txt"
 BUILD = Build(version="1.2.3", revision="abcdef0", python="3.11.9")
 
 
+class Families(Collector):
+    """What the client library needs around some families."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
 def registry(report: Report, now: float = 1001.0) -> CollectorRegistry:
     made = CollectorRegistry()
-    made.register(SampleCollector(lambda: report, lambda: now, BUILD))
+    made.register(Families(metrics.families(report, now, BUILD)))
     return made
 
 
+def rows(report: Report, now: float = 1001.0) -> str:
+    census = report.census(now)
+    return "".join(by_port.families(census)) if census else ""
+
+
 def text(report: Report, now: float = 1001.0) -> str:
-    return "".join(metrics.by_port(report, now)) + generate_latest(registry(report, now)).decode()
+    return rows(report, now) + generate_latest(registry(report, now)).decode()
 
 
 def values(families: Iterable[Metric]) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -53,7 +75,7 @@ def test_promtool_finds_nothing_to_say_about_the_exposition() -> None:
 def test_both_formats_say_the_same_when_parsed_back() -> None:
     made = registry(samples.report())
 
-    head = "".join(metrics.by_port(samples.report(), 1001.0))
+    head = rows(samples.report())
     simple = values(parse_text(head + generate_latest(made).decode()))
     openmetrics = values(parse_openmetrics(head + generate_openmetrics(made).decode()))  # type: ignore[no-untyped-call]
 
@@ -66,7 +88,6 @@ def test_an_old_census_is_left_out_and_the_exporter_is_down() -> None:
 
     assert made.get_sample_value("tcpstate_up") == 0
     assert made.get_sample_value("tcpstate_ephemeral_ports") is None
-    assert list(metrics.by_port(samples.report(), 1015.1)) == []
     assert made.get_sample_value("tcpstate_last_sample_timestamp_seconds") == 1_700_000_000
 
 
@@ -81,7 +102,6 @@ def test_without_any_good_sample_only_the_exporter_speaks_of_itself() -> None:
     report = replace(samples.report(), last=None)
     names = {family.name for family in registry(report).collect()}
 
-    assert list(metrics.by_port(report, 1001.0)) == []
     assert not names & {"tcpstate_ephemeral_ports", "tcpstate_stuck_sockets_by_owner", "tcpstate_tracked_sockets"}
     assert {"tcpstate_up", "tcpstate_sample_failures", "tcpstate_build"} <= names
 
@@ -100,6 +120,14 @@ def test_what_the_kernel_does_not_have_is_left_out() -> None:
     }
 
 
+def test_every_limit_that_is_read_is_a_metric() -> None:
+    sample = samples.sample()
+    census = replace(sample.census, limits=Limits(dict.fromkeys(get_args(LimitName), 1)))
+    names = {family.name for family in registry(samples.report(last=replace(sample, census=census))).collect()}
+
+    assert names >= {f"tcpstate_{name}" for name in get_args(LimitName)}
+
+
 def stuck(**changed: object) -> Report:
     """A report that differs from the sample's in what is known of stuck sockets."""
     sample = samples.sample()
@@ -107,21 +135,8 @@ def stuck(**changed: object) -> Report:
     return samples.report(last=replace(sample, census=replace(sample.census, stuck=different)))
 
 
-def test_a_source_that_does_not_tell_how_sockets_end_has_no_such_family() -> None:
-    found = text(stuck(verdicts_known=False))
-
-    assert "tcpstate_fin_wait2_sockets" not in found
-    assert "tcpstate_close_wait_sockets" not in found
-    assert 'tcpstate_stuck_sockets{port="443",role="server",state="fin_wait2"} 280\n' in found
-
-
-def test_a_state_without_a_threshold_has_no_stuck_sockets_but_an_age() -> None:
-    found = text(stuck(after={State.CLOSE_WAIT: 60.0}))
-
-    assert 'tcpstate_stuck_sockets{port="443",role="server",state="close_wait"} 0\n' in found
-    assert 'tcpstate_stuck_sockets{port="443",role="server",state="fin_wait2"}' not in found
-    assert 'tcpstate_oldest_socket_age_seconds{port="443",role="server",state="fin_wait2"} 10800.5\n' in found
-    assert found.count("tcpstate_stuck_after_seconds{") == 1
+def test_only_the_thresholds_in_force_are_told() -> None:
+    assert text(stuck(after={State.CLOSE_WAIT: 60.0})).count("tcpstate_stuck_after_seconds{") == 1
 
 
 def test_owners_that_are_not_told_are_no_family() -> None:
@@ -130,9 +145,24 @@ def test_owners_that_are_not_told_are_no_family() -> None:
 
 def test_hostile_names_are_escaped_in_labels() -> None:
     hostile = 'a"\n\\} 1\nevil 2'
-    found = text(stuck(owners={OwnerRow("server", "443", State.FIN_WAIT2, hostile, hostile): 3}))
+    found = text(stuck(owners={OwnerRow(samples.HTTPS, State.FIN_WAIT2, hostile, hostile): 3}))
 
     [family] = [one for one in parse_text(found) if one.name == "tcpstate_stuck_sockets_by_owner"]
     assert [(one.labels["cgroup"], one.labels["process"], one.value) for one in family.samples] == [
         (hostile, hostile, 3)
     ]
+
+
+def test_other_namespaces_than_the_own_have_a_label() -> None:
+    pod = Row("pod", "server", "443")
+    owners = {OwnerRow(pod, State.CLOSE_WAIT, "/pod", "java"): 3}
+    sample = samples.sample()
+    queues = {samples.HTTPS: AcceptQueue(1, 128), pod: AcceptQueue(2, 128)}
+    census = replace(sample.census, accept_queues=queues, stuck=replace(sample.census.stuck, owners=owners))
+    found = text(samples.report(last=replace(sample, census=census)))
+
+    assert 'tcpstate_accept_queue_sockets{port="443"} 1.0\n' in found
+    assert 'tcpstate_accept_queue_sockets{netns="pod",port="443"} 2.0\n' in found
+    assert (
+        'by_owner{cgroup="/pod",netns="pod",port="443",process="java",role="server",state="close_wait"} 3.0\n' in found
+    )

@@ -9,6 +9,7 @@ from exporter.count.stuck import OwnerRow
 from exporter.show import status_page
 from exporter.show.findings import ALL_WELL
 from exporter.show.status_page import Frame
+from exporter.tcp.holders import Owner
 from exporter.tcp.states import State
 from tests.show import samples
 
@@ -133,9 +134,9 @@ def test_without_a_sample_the_page_says_so() -> None:
 def test_hostile_names_are_text() -> None:
     hostile = "<script>alert(1)</script>"
     stuck = samples.stuck()
-    holding = OwnerRow("server", "443", State.FIN_WAIT2, hostile, hostile)
-    listed = [(one, owner._replace(cgroup=hostile, process=hostile)) for one, owner in stuck.listed]
-    census = replace(samples.census(), stuck=replace(stuck, owners={holding: 280}, listed=listed))
+    owner = OwnerRow(samples.HTTPS, State.FIN_WAIT2, hostile, hostile)
+    listed = [samples.stuck_socket()._replace(owner=Owner(hostile, hostile, 4711))]
+    census = replace(samples.census(), stuck=replace(stuck, owners={owner: 280}, listed=listed))
     report = replace(of(census), source=hostile)
 
     found = status_page.render(report, (), 1001.0, Frame(hostile, hostile, [(hostile, hostile)]))

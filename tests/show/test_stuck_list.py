@@ -3,7 +3,8 @@ import json
 import pytest
 
 from exporter.show import stuck_list
-from exporter.show.stuck_query import Query
+from exporter.show.stuck_list import Query
+from exporter.tcp.states import State
 from tests.show import samples
 
 
@@ -32,7 +33,12 @@ def test_a_socket_is_an_object_with_all_that_is_known() -> None:
 
 @pytest.mark.parametrize(
     ("query", "found"),
-    [(Query(state="fin_wait2"), 1), (Query(state="close_wait"), 0), (Query(port=443), 1), (Query(port=80), 0)],
+    [
+        (Query(state=State.FIN_WAIT2), 1),
+        (Query(state=State.CLOSE_WAIT), 0),
+        (Query(port=443), 1),
+        (Query(port=80), 0),
+    ],
 )
 def test_others_are_left_out(query: Query, found: int) -> None:
     assert len(json.loads(stuck_list.render(samples.sample(), query))["sockets"]) == found

@@ -3,7 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.show import stuck_query
-from exporter.show.stuck_query import BadQueryError, Query
+from exporter.show.stuck_list import Query
+from exporter.show.stuck_query import BadQueryError
+from exporter.tcp.states import State
 
 
 def test_without_parameters_the_hundred_oldest_are_wanted() -> None:
@@ -13,7 +15,7 @@ def test_without_parameters_the_hundred_oldest_are_wanted() -> None:
 def test_each_parameter_narrows() -> None:
     parameters = {"state": ["close_wait"], "port": ["8080"], "limit": ["1000"]}
 
-    assert stuck_query.parse(parameters) == Query("close_wait", 8080, 1000)
+    assert stuck_query.parse(parameters) == Query(State.CLOSE_WAIT, 8080, 1000)
 
 
 @pytest.mark.parametrize(

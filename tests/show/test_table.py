@@ -1,10 +1,9 @@
-import json
 from pathlib import Path
 
 import pytest
 
 from exporter.count.census import Census
-from exporter.show import document, table
+from exporter.show import table
 from exporter.tcp.limits import Limits
 from exporter.tcp.states import State
 from tests.show import samples
@@ -22,7 +21,9 @@ def test_the_table_is_as_reviewed(request: pytest.FixtureRequest) -> None:
 
 def test_all_states_that_the_kernel_shows_fit_into_80_columns() -> None:
     everything = Census(
-        sockets={("server", "65535"): dict.fromkeys(State, 999) | {State.ESTABLISHED: 65535, State.CLOSE: 0}},
+        sockets={
+            samples.row("server", "65535"): dict.fromkeys(State, 999) | {State.ESTABLISHED: 65535, State.CLOSE: 0}
+        },
         accept_queues={},
         folded_ports={},
         busiest_destination=0,
@@ -41,15 +42,3 @@ def test_a_host_without_sockets_is_a_table_of_nothing() -> None:
     empty = Census(sockets={}, accept_queues={}, folded_ports={}, busiest_destination=0, limits=Limits())
 
     assert table.render(empty).splitlines()[-1] == "none in: " + " ".join(state.label for state in State)
-
-
-def test_the_document_has_all_that_the_census_has() -> None:
-    found = json.loads(document.render(samples.sample(), "sock_diag"))
-
-    assert found["source"] == "sock_diag"
-    assert found["totals"]["fin_wait2"] == 289
-    assert found["ports"][0]["sockets"]["established"] == 1200
-    assert found["ports"][0]["accept_queue"] == {"queued": 5, "limit": 4096}
-    assert "accept_queue" not in found["ports"][3]
-    assert found["limits_and_counters"]["time_wait_limit"] == 131072
-    assert (found["busiest_destination"], found["ephemeral_ports"]) == (17, 28232)

@@ -1,4 +1,4 @@
-"""IP addresses as text."""
+"""IP addresses as text, as ss(8) writes them."""
 
 from ipaddress import IPv4Address, IPv6Address
 

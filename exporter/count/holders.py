@@ -1,0 +1,108 @@
+"""Who holds the stuck sockets: whose process is not known yet, where to look for it, and what has been found."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+
+from exporter.count.alike import Alike, Group, Hold
+from exporter.count.groups import Groups
+from exporter.count.known import STUCK, KnownRows
+from exporter.tcp.holders import NO_PROCESS, HolderClue, Process
+from exporter.tcp.sockets import Listener, Socket
+
+UNKNOWN = 10_000
+"""Sockets at most whose holder is looked for at one time."""
+VAIN_SECONDS = 60.0
+"""How long nobody looks again for a holder that was not found."""
+
+
+class Holders:
+    """Processes by socket, which the groups remember, and by listening socket, which have those not yet accepted."""
+
+    def __init__(self, known: KnownRows, groups: Groups) -> None:
+        self._known, self._groups = known, groups
+        self._listening: Mapping[int, Listener] = {}
+        self._of_listeners: dict[int, Process] = {}
+        """By inode."""
+        self._sought: Mapping[HolderClue, Sequence[bytes]] = {}
+        """The keys of the sockets that each clue is for; none for a listening socket."""
+        self._in_vain: set[bytes | int] = set()
+        """Keys of sockets, and inodes of listening ones, that were looked for and not found."""
+        self._vain_until = 0.0
+
+    def follow(self, listeners: Iterable[Listener], now: float) -> None:
+        """Go by the *listeners* of a complete reading."""
+        self._listening = {listener.port: listener for listener in listeners if listener.inode}
+        inodes = {listener.inode for listener in self._listening.values()}
+        self._of_listeners = {inode: held_by for inode, held_by in self._of_listeners.items() if inode in inodes}
+        if now >= self._vain_until:
+            self._vain_until = now + VAIN_SECONDS
+            self._in_vain.clear()
+
+    def _listener(self, alike: Alike) -> Listener | None:
+        """The one whose sockets these are, if nobody has accepted them."""
+        is_its_own = alike.hold is Hold.UNACCEPTED and alike.service.role == "server"
+        return self._listening.get(alike.service.port) if is_its_own else None
+
+    def of(self, alike: Alike) -> tuple[int, Process]:
+        """Cgroup number and process of the sockets; NO_PROCESS if it is not known."""
+        listener = self._listener(alike)
+        if listener is None:
+            return alike.cgroup_id, alike.process or NO_PROCESS
+        return listener.cgroup_id, self._of_listeners.get(listener.inode or 0, alike.process or NO_PROCESS)
+
+    def cgroup_ids(self) -> frozenset[int]:
+        """Of the stuck sockets, as far as they are told."""
+        return frozenset(self.of(group.alike)[0] for group in self._groups if group.stuck) - {0}
+
+    def pids(self) -> Sequence[int]:
+        """Of the processes that are known, who holds most stuck sockets first."""
+        found: Counter[int] = Counter()
+        for group in self._groups:
+            if group.stuck:
+                found[self.of(group.alike)[1].pid] += group.stuck
+        return [pid for pid, _ in found.most_common() if pid]
+
+    def seek(self, decode: Callable[[bytes], Socket]) -> Sequence[HolderClue]:
+        """Where to look for the holders that are not known."""
+        sought: defaultdict[HolderClue, list[bytes]] = defaultdict(list)
+        for clue, key in islice(chain(self._unknown_listeners(), self._unknown_holders(decode)), UNKNOWN):
+            sought[clue] += [key] if key else []
+        self._sought = sought
+        return list(sought)
+
+    @property
+    def is_any_unknown(self) -> bool:
+        """Whether there is anything to seek."""
+        return any(True for _ in self._unknown_listeners()) or any(map(self._is_unknown, self._groups))
+
+    def _unknown_listeners(self) -> Iterator[tuple[HolderClue, bytes]]:
+        for group in self._groups:
+            listener = self._listener(group.alike) if group.stuck else None
+            inode = listener.inode if listener else None
+            if inode and inode not in self._of_listeners and inode not in self._in_vain:
+                yield HolderClue(inode), b""
+
+    def _unknown_holders(self, decode: Callable[[bytes], Socket]) -> Iterator[tuple[HolderClue, bytes]]:
+        unknown = set(filter(self._is_unknown, self._groups))
+        for slot in self._known.having(STUCK) if unknown else ():
+            key = self._known.keys[slot]
+            if self._known.groups[slot] in unknown and key not in self._in_vain:
+                socket = decode(key)
+                yield HolderClue(0 if socket.pid else socket.inode or 0, socket.pid), key
+
+    @staticmethod
+    def _is_unknown(group: Group) -> bool:
+        return bool(group.stuck) and group.alike.hold is Hold.HELD and group.alike.process is None
+
+    def learn(self, found: Mapping[HolderClue, Process]) -> None:
+        """Go by the processes that were *found* for clues; NO_PROCESS if a search has ended without any."""
+        for clue, process in found.items():
+            keys = self._sought.get(clue, ())
+            if process is NO_PROCESS:
+                self._in_vain.update(keys or [clue.inode])
+            elif not keys:
+                self._of_listeners[clue.inode] = process
+            for slot in map(self._known.slots.get, keys) if process is not NO_PROCESS else ():
+                if slot is not None:
+                    self._groups.move(slot, self._known.groups[slot].alike._replace(process=process))

@@ -1,0 +1,133 @@
+"""The rows of watched sockets that are known, by their bytes: what each needs, in columns.
+
+A stuck socket looks the same in every dump, so a whole row is looked up, and nothing else is done for it. Hundreds of
+thousands can be known: each takes its bytes, a place in a dict, and a few numbers in arrays, some 220 bytes in all.
+"""
+
+from array import array
+from collections.abc import Iterable, Iterator
+from itertools import compress
+from typing import Any
+
+from exporter import masks
+from exporter.count.alike import Group
+
+FREE = 0
+EXEMPT = 1
+"""Ends by itself: never stuck."""
+YOUNG = 2
+STUCK = 3
+
+_ALIVE = frozenset({EXEMPT, YOUNG, STUCK})
+_ONLY_STUCK = frozenset({STUCK})
+_UNMARKED = frozenset({0})
+_NO_GROUP: Any = None
+_SPARSE = 4
+"""Slots for each row that is left, from which on they are given back."""
+_FEW = 4096
+"""Slots that are always kept."""
+
+
+class KnownRows:
+    """Rows by key, each in a slot of its own; the columns are indexed by slot."""
+
+    def __init__(self) -> None:
+        self.slots: dict[bytes, int] = {}
+        """By key."""
+        self.keys: list[bytes] = []
+        self.groups: list[Group] = []
+        self.since = array("d")
+        """When the socket came into its state, in seconds on a monotonic clock."""
+        self.status = bytearray()
+        """FREE, EXEMPT, YOUNG or STUCK."""
+        self.missed = bytearray()
+        """1 where the last reading has not shown the row."""
+        self._identities = array("q")
+        """Hashes of the identities."""
+        self._local_ports = array("H")
+        self._free: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    @property
+    def capacity(self) -> int:
+        """Slots, used or not."""
+        return len(self.keys)
+
+    def add(self, key: bytes, identity: int, local_port: int, since: float, status: int) -> int:
+        """The slot of a new row, which is in no group yet; *identity* is the hash of that."""
+        slot = self._free.pop() if self._free else self._grow()
+        self.slots[key] = slot
+        self.keys[slot], self.since[slot], self.status[slot] = key, since, status
+        self._identities[slot], self._local_ports[slot] = identity, local_port
+        return slot
+
+    def _grow(self) -> int:
+        self.keys.append(b"")
+        self.groups.append(_NO_GROUP)
+        for column in (self.since, self.status, self.missed, self._identities, self._local_ports):
+            column.append(0)
+        return self.capacity - 1
+
+    def remove(self, slot: int) -> None:
+        """Forget the row in *slot*."""
+        del self.slots[self.keys[slot]]
+        self.keys[slot], self.groups[slot], self.status[slot], self.missed[slot] = b"", _NO_GROUP, FREE, 0
+        self._free.append(slot)
+
+    def alive(self) -> Iterator[int]:
+        """The slots of all rows."""
+        return self.having(*_ALIVE)
+
+    def having(self, *statuses: int) -> Iterator[int]:
+        """The slots of rows with one of *statuses*."""
+        return compress(range(self.capacity), masks.where(self.status, frozenset(statuses)))
+
+    def present(self) -> Iterator[int]:
+        """The slots of rows that the last reading has shown."""
+        shown = masks.both(masks.where(self.status, _ALIVE), masks.where(self.missed, _UNMARKED))
+        return compress(range(self.capacity), shown)
+
+    def stuck(self) -> Iterator[int]:
+        """The slots of stuck rows that the last reading has shown."""
+        shown = masks.both(masks.where(self.status, _ONLY_STUCK), masks.where(self.missed, _UNMARKED))
+        return compress(range(self.capacity), shown)
+
+    def unmarked(self, marks: bytearray) -> list[int]:
+        """The slots of rows whose byte in *marks* is 0."""
+        unmarked = masks.both(masks.where(self.status, _ALIVE), masks.where(marks, _UNMARKED))
+        return list(compress(range(self.capacity), unmarked))
+
+    def returned(self, marks: bytearray) -> list[int]:
+        """The slots of rows that the last reading has missed, and whose byte in *marks* is not 0."""
+        return [slot for slot in compress(range(self.capacity), self.missed) if marks[slot]]
+
+    def with_identity(self, hashes: set[int]) -> Iterator[int]:
+        """The slots of rows whose identity has one of *hashes*."""
+        return self._alive(map(hashes.__contains__, self._identities) if hashes else ())
+
+    def with_local_port(self, ports: frozenset[int]) -> Iterator[int]:
+        """The slots of rows whose local port is one of *ports*."""
+        return self._alive(map(ports.__contains__, self._local_ports) if ports else ())
+
+    def _alive(self, chosen: Iterable[bool]) -> Iterator[int]:
+        return (slot for slot in compress(range(self.capacity), chosen) if self.status[slot])
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether most slots are free, after many rows have gone: then it is time for ``compact``."""
+        return self.capacity > _FEW and self.capacity > _SPARSE * len(self)
+
+    def compact(self) -> None:
+        """Give free slots back; those that are left get other numbers."""
+        left = list(self.slots.values())
+        self.slots = {key: slot for slot, key in enumerate(self.slots)}
+        self.keys = list(self.slots)
+        self.groups = [self.groups[slot] for slot in left]
+        self.since = array("d", (self.since[slot] for slot in left))
+        self.status = bytearray(self.status[slot] for slot in left)
+        self.missed = bytearray(self.missed[slot] for slot in left)
+        self._identities = array("q", (self._identities[slot] for slot in left))
+        self._local_ports = array("H", (self._local_ports[slot] for slot in left))
+        self._free = []

@@ -1,0 +1,240 @@
+"""The watched sockets from one reading to the next: how old, how they end, which are stuck, and who holds those.
+
+A socket is stuck when it has been in its state for longer than the state's threshold and no timer of the kernel's is
+about to remove it. The kernel does not tell since when it is there, so each reading is compared with the one before:
+whoever was not there before has just come. In the first reading everybody is new; there the age of the peer's silence
+helps (see ``states.SILENT``), and where it does not, an age is a lower bound.
+
+Most stuck sockets look the same in every reading, byte for byte. So what is done for each row is to look it up and to
+mark it as seen; only rows that are new, and those that are missing, are looked at. All that is told follows from the
+groups that the known rows are in.
+
+A dump of a table that changes can miss a socket or show it twice. So one that a reading lacks is remembered for one
+more; and one that it shows twice, alike or changed meanwhile, is counted once.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import compress
+from math import inf
+from typing import NamedTuple
+
+from exporter.count.alike import Alike, Group, Listed, hold
+from exporter.count.groups import Groups
+from exporter.count.holders import Holders
+from exporter.count.known import EXEMPT, STUCK, YOUNG, KnownRows
+from exporter.tcp.holders import Process
+from exporter.tcp.reading import Rows
+from exporter.tcp.roles import Roles
+from exporter.tcp.sockets import Identity, Listener, Origin, Socket
+from exporter.tcp.states import SILENT, State, Timer
+from exporter.tcp.verdicts import verdict
+
+BEHIND_SECONDS = 30.0
+"""After such a gap between readings, first sight is no good guess of when a state began."""
+TWINS = 10_000
+"""New rows of one reading at most among which a socket that comes twice is noticed at once; the next reading does."""
+
+_UNKNOWN: tuple[int, Process | None] = (0, None)
+
+Decode = Callable[[bytes], Socket]
+"""Gives the socket that has a key; see ``Reading.socket``."""
+
+
+class Seen:
+    """What an attempt at a reading has shown of the watched sockets; made anew for each."""
+
+    def __init__(self, known: KnownRows) -> None:
+        self._slot = known.slots.get
+        self.marks = bytearray(known.capacity)
+        """1 for each known row that was shown."""
+        self._keys: list[bytes] = []
+        self._cgroup_ids = array("Q")
+        self._silences = array("d")
+
+    def add(self, rows: Rows) -> None:
+        """Mark the rows that are known, keep the others."""
+        keys = rows.keys()
+        slots = list(map(self._slot, keys))
+        if None in slots:
+            self._meet(rows, keys, slots)
+        marks = self.marks
+        for slot in slots:
+            if slot is not None:
+                marks[slot] = 1
+
+    def _meet(self, rows: Rows, keys: Sequence[bytes], slots: Sequence[int | None]) -> None:
+        is_new = bytes(slot is None for slot in slots)
+        self._keys += compress(keys, is_new)
+        for cgroup_id, silence in rows.origins(is_new):
+            self._cgroup_ids.append(cgroup_id)
+            self._silences.append(silence)
+
+    @property
+    def new(self) -> Sequence[bytes]:
+        """The keys of rows that are not known; one that was shown twice stands there twice."""
+        return self._keys
+
+    def take_new(self) -> Iterator[tuple[bytes, Origin]]:
+        """Give them away one by one with their origins: in a first reading they are all there is."""
+        for column in (self._keys, self._cgroup_ids, self._silences):
+            column.reverse()
+        while self._keys:
+            yield self._keys.pop(), Origin(self._cgroup_ids.pop(), self._silences.pop())
+
+
+class Read(NamedTuple):
+    """What is known beside the sockets when a reading is complete."""
+
+    now: float
+    """When it began."""
+    listeners: Sequence[Listener]
+    roles: Roles
+    after: Mapping[State, float]
+    """Seconds in a state after which a socket is stuck; in a state without, none ever is."""
+    decode: Decode
+
+
+class _Past:
+    """What earlier rows tell of the sockets whose rows are new."""
+
+    def __init__(self) -> None:
+        self.shown: set[tuple[Identity, State]] = set()
+        """Those that this reading has shown already."""
+        self.rows: dict[tuple[Identity, State], int] = {}
+        """The slots of those that it has not shown: they may have changed."""
+        self.holders: dict[Identity, tuple[int, Process | None]] = {}
+        """Cgroup and process."""
+
+
+class WatchedSockets:
+    """Remembers them. Times are in seconds on any monotonic clock.
+
+    All readings have to be of one source: each has keys of its own.
+    """
+
+    def __init__(self) -> None:
+        self._known = KnownRows()
+        self.groups = Groups(self._known)
+        self.holders = Holders(self._known, self.groups)
+        self._roles: Roles | None = None
+        self._after: Mapping[State, float] = {}
+        self._read_at: float | None = None
+
+    def is_behind(self, now: float) -> bool:
+        """Whether the silence of sockets would tell more than this memory."""
+        return self._read_at is None or now - self._read_at > BEHIND_SECONDS
+
+    def seen(self) -> Seen:
+        """Begin a reading; one that fails is just dropped."""
+        return Seen(self._known)
+
+    def __len__(self) -> int:
+        """The sockets of the last reading."""
+        return sum(group.present for group in self.groups)
+
+    def group(self, listed: Listed) -> Group:
+        """The one that the socket is in."""
+        return self._known.groups[listed.slot]
+
+    def take_in(self, seen: Seen, reading: Read) -> None:
+        """Go by a reading that is complete."""
+        self._follow_roles(reading)
+        self._follow_thresholds(reading.after)
+        missing = self._known.unmarked(seen.marks)
+        for slot in self._known.returned(seen.marks):
+            self.groups.show(slot)
+        past = self._past(seen, reading.decode)
+        changed = frozenset(past.rows.values())
+        self._miss(slot for slot in missing if slot not in changed)
+        self._admit(seen, past, reading)
+        self._miss(past.rows.values())
+        self._promote(reading)
+        self.holders.follow(reading.listeners, reading.now)
+        self._read_at = reading.now
+        if self._known.is_sparse:
+            self._known.compact()
+            self.groups.list_anew()
+        self.groups.renew(reading.decode)
+
+    def _follow_roles(self, reading: Read) -> None:
+        """Known sockets whose port has begun or ceased to listen are counted under another service."""
+        roles, known = reading.roles, self._known
+        before, self._roles = self._roles or roles, roles
+        changed = before.listening ^ roles.listening
+        slots = known.alive() if before.ephemeral != roles.ephemeral else known.with_local_port(changed)
+        for slot in slots:
+            socket = reading.decode(known.keys[slot])
+            service = roles.service(socket.local_port, socket.remote_port)
+            self.groups.move(slot, known.groups[slot].alike._replace(service=service))
+
+    def _follow_thresholds(self, after: Mapping[State, float]) -> None:
+        """By other thresholds, whoever was stuck has to be found so again."""
+        if after != self._after:
+            self._after = after
+            for slot in self._known.having(STUCK):
+                self.groups.demote(slot)
+
+    def _past(self, seen: Seen, decode: Decode) -> _Past:
+        """Find earlier rows of the sockets whose rows are new, by identity."""
+        past, known = _Past(), self._known
+        new = {hash(decode(key).identity) for key in seen.new} if len(known) else set()
+        for slot in known.with_identity(new):
+            socket, alike = decode(known.keys[slot]), known.groups[slot].alike
+            past.holders[socket.identity] = alike.cgroup_id, alike.process
+            if seen.marks[slot]:
+                past.shown.add((socket.identity, socket.state))
+            else:
+                past.rows[socket.identity, socket.state] = slot
+        return past
+
+    def _miss(self, missing: Iterable[int]) -> None:
+        """Forget the sockets that neither this reading has shown nor the one before."""
+        for slot in missing:
+            if self._known.missed[slot]:
+                self._forget(slot)
+            elif self._known.status[slot]:
+                self.groups.hide(slot)
+
+    def _forget(self, slot: int) -> None:
+        self.groups.leave(slot)
+        self._known.remove(slot)
+
+    def _admit(self, seen: Seen, past: _Past, reading: Read) -> None:
+        """Take in the new rows, but for those of sockets that have been shown before."""
+        for key, origin in seen.take_new():
+            socket = reading.decode(key)
+            here = socket.identity, socket.state
+            if key in self._known.slots or here in past.shown:
+                continue
+            if len(past.shown) < TWINS:
+                past.shown.add(here)
+            before = past.rows.pop(here, None)
+            since = _first_sight(socket, origin, reading.now) if before is None else self._known.since[before]
+            if before is not None:
+                self._forget(before)
+            self._add(key, socket, here[0], since, self._alike(socket, here[0], origin, past, reading.roles))
+
+    def _add(self, key: bytes, socket: Socket, identity: Identity, since: float, alike: Alike) -> None:
+        status = EXEMPT if alike.verdict and alike.verdict.ends_by_itself else YOUNG
+        self.groups.join(self._known.add(key, hash(identity), socket.local_port, since, status), alike)
+
+    @staticmethod
+    def _alike(socket: Socket, identity: Identity, origin: Origin, past: _Past, roles: Roles) -> Alike:
+        """A socket that changes keeps its holder, and also its cgroup where that is not told any more."""
+        cgroup_id, process = past.holders.get(identity, _UNKNOWN)
+        service = roles.service(socket.local_port, socket.remote_port)
+        return Alike(socket.state, service, verdict(socket), hold(socket), origin.cgroup_id or cgroup_id, process)
+
+    def _promote(self, reading: Read) -> None:
+        """Call stuck those that have been in their state for long enough."""
+        latest = {state: reading.now - seconds for state, seconds in reading.after.items()}
+        known = self._known
+        for slot in known.having(YOUNG):
+            if known.since[slot] <= latest.get(known.groups[slot].alike.state, -inf):
+                self.groups.promote(slot)
+
+
+def _first_sight(socket: Socket, origin: Origin, now: float) -> float:
+    silence = origin.silence if socket.timer == Timer.NONE and socket.state in SILENT else 0.0
+    return now - silence
