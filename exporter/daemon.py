@@ -4,6 +4,7 @@ The sampler has a thread of its own; everything else happens in the event loop o
 """
 
 import asyncio
+import ctypes
 import gc
 import logging
 import os
@@ -48,10 +49,14 @@ SWITCH_SECONDS = 0.0001
 """How long the sampling thread may keep the interpreter while a scrape waits. An answer gives the interpreter away with
 each of some dozen system calls, so with Python's default of 5 ms it would wait for most of a sample."""
 
+_M_MMAP_THRESHOLD = -3  # malloc.h
+_LARGE = 128 * 1024
+
 
 def run(flags: Flags, first: Config) -> None:
     """Run until SIGTERM or SIGINT. Raises StartError, and ConfigError for the web configuration."""
     sys.setswitchinterval(SWITCH_SECONDS)
+    _give_back_large_buffers()
     log.info("Starting %s, version %s, Python %s", NAME, __version__, platform.python_version())
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         log.info("running as root, which is needed for nothing but the names of other users' processes")
@@ -169,6 +174,16 @@ class _Daemon:
             return _access(web)
         except StartError as error:
             raise ConfigError(file, (Fault("basic_auth_users", str(error)),)) from error
+
+
+def _give_back_large_buffers() -> None:
+    """Have glibc map them one by one, as it does until the first is freed, and leaves it from then on (mallopt(3)).
+
+    Tables of hundreds of thousands of sockets come and go; otherwise most of their memory would stay with the process.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
 def _spare_the_collector() -> None:

@@ -1,8 +1,8 @@
 """Who holds the stuck sockets: whose process is not known yet, where to look for it, and what has been found."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import islice
 
 from exporter.count.alike import Alike, Group, Hold
 from exporter.count.groups import Groups
@@ -15,6 +15,9 @@ UNKNOWN = 10_000
 VAIN_SECONDS = 60.0
 """How long nobody looks again for a holder that was not found."""
 
+Decode = Callable[[bytes], Socket]
+"""As of a Reading."""
+
 
 class Holders:
     """Processes by socket, which the groups remember, and by listening socket, which have those not yet accepted."""
@@ -24,10 +27,10 @@ class Holders:
         self._listening: Mapping[int, Listener] = {}
         self._of_listeners: dict[int, Process] = {}
         """By inode."""
-        self._sought: Mapping[HolderClue, Sequence[bytes]] = {}
-        """The keys of the sockets that each clue is for; none for a listening socket."""
-        self._in_vain: set[bytes | int] = set()
-        """Keys of sockets, and inodes of listening ones, that were looked for and not found."""
+        self._sought: dict[HolderClue, list[int]] = {}
+        """The slots of the sockets that each clue is for; none for a listening socket."""
+        self._listeners_in_vain: set[int] = set()
+        """Inodes of those that were looked for and not found; for the other sockets the known rows remember that."""
         self._vain_until = 0.0
 
     def follow(self, listeners: Iterable[Listener], now: float) -> None:
@@ -37,7 +40,8 @@ class Holders:
         self._of_listeners = {inode: held_by for inode, held_by in self._of_listeners.items() if inode in inodes}
         if now >= self._vain_until:
             self._vain_until = now + VAIN_SECONDS
-            self._in_vain.clear()
+            self._listeners_in_vain.clear()
+            self._known.forget_vain()
 
     def _listener(self, alike: Alike) -> Listener | None:
         """The one whose sockets these are, if nobody has accepted them."""
@@ -63,11 +67,11 @@ class Holders:
                 found[self.of(group.alike)[1].pid] += group.stuck
         return [pid for pid, _ in found.most_common() if pid]
 
-    def seek(self, decode: Callable[[bytes], Socket]) -> Sequence[HolderClue]:
+    def seek(self, decode: Decode) -> Sequence[HolderClue]:
         """Where to look for the holders that are not known."""
-        sought: defaultdict[HolderClue, list[bytes]] = defaultdict(list)
-        for clue, key in islice(chain(self._unknown_listeners(), self._unknown_holders(decode)), UNKNOWN):
-            sought[clue] += [key] if key else []
+        sought: dict[HolderClue, list[int]] = {clue: [] for clue in self._unknown_listeners()}
+        for slot in islice(self._unknown_holders(), max(0, UNKNOWN - len(sought))):
+            sought.setdefault(_clue(decode(self._known.keys[slot])), []).append(slot)
         self._sought = sought
         return list(sought)
 
@@ -76,33 +80,47 @@ class Holders:
         """Whether there is anything to seek."""
         return any(True for _ in self._unknown_listeners()) or any(map(self._is_unknown, self._groups))
 
-    def _unknown_listeners(self) -> Iterator[tuple[HolderClue, bytes]]:
+    def _unknown_listeners(self) -> Iterator[HolderClue]:
         for group in self._groups:
             listener = self._listener(group.alike) if group.stuck else None
             inode = listener.inode if listener else None
-            if inode and inode not in self._of_listeners and inode not in self._in_vain:
-                yield HolderClue(inode), b""
+            if inode and inode not in self._of_listeners and inode not in self._listeners_in_vain:
+                yield HolderClue(inode)
 
-    def _unknown_holders(self, decode: Callable[[bytes], Socket]) -> Iterator[tuple[HolderClue, bytes]]:
+    def _unknown_holders(self) -> Iterator[int]:
+        """The slots of their sockets."""
         unknown = set(filter(self._is_unknown, self._groups))
         for slot in self._known.having(STUCK) if unknown else ():
-            key = self._known.keys[slot]
-            if self._known.groups[slot] in unknown and key not in self._in_vain:
-                socket = decode(key)
-                yield HolderClue(0 if socket.pid else socket.inode or 0, socket.pid), key
+            if self._known.groups[slot] in unknown and not self._known.in_vain[slot]:
+                yield slot
 
     @staticmethod
     def _is_unknown(group: Group) -> bool:
         return bool(group.stuck) and group.alike.hold is Hold.HELD and group.alike.process is None
 
-    def learn(self, found: Mapping[HolderClue, Process]) -> None:
+    def learn(self, found: Mapping[HolderClue, Process], decode: Decode) -> None:
         """Go by the processes that were *found* for clues; NO_PROCESS if a search has ended without any."""
         for clue, process in found.items():
-            keys = self._sought.get(clue, ())
-            if process is NO_PROCESS:
-                self._in_vain.update(keys or [clue.inode])
-            elif not keys:
-                self._of_listeners[clue.inode] = process
-            for slot in map(self._known.slots.get, keys) if process is not NO_PROCESS else ():
-                if slot is not None:
-                    self._groups.move(slot, self._known.groups[slot].alike._replace(process=process))
+            slots = self._sought.pop(clue, [])
+            for slot in slots:
+                key = self._known.keys[slot]
+                if key and _clue(decode(key)) == clue:  # else another socket is there by now
+                    self._learn(slot, process)
+            if not slots:
+                self._learn_listener(clue.inode, process)
+
+    def _learn(self, slot: int, process: Process) -> None:
+        if process is NO_PROCESS:
+            self._known.in_vain[slot] = 1
+        else:
+            self._groups.move(slot, self._known.groups[slot].alike._replace(process=process))
+
+    def _learn_listener(self, inode: int, process: Process) -> None:
+        if process is NO_PROCESS:
+            self._listeners_in_vain.add(inode)
+        else:
+            self._of_listeners[inode] = process
+
+
+def _clue(socket: Socket) -> HolderClue:
+    return HolderClue(0, socket.pid) if socket.pid else HolderClue(socket.inode or 0)

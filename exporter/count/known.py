@@ -22,6 +22,7 @@ _ALIVE = frozenset({EXEMPT, YOUNG, STUCK})
 _ONLY_STUCK = frozenset({STUCK})
 _UNMARKED = frozenset({0})
 _NO_GROUP: Any = None
+_LOWEST = 0xFFFFFFFF
 _SPARSE = 4
 """Slots for each row that is left, from which on they are given back."""
 _FEW = 4096
@@ -42,8 +43,10 @@ class KnownRows:
         """FREE, EXEMPT, YOUNG or STUCK."""
         self.missed = bytearray()
         """1 where the last reading has not shown the row."""
-        self._identities = array("q")
-        """Hashes of the identities."""
+        self.in_vain = bytearray()
+        """1 where the process that holds the socket was looked for and not found."""
+        self._identities = array("I")
+        """The lowest bits of hashes of the identities."""
         self._local_ports = array("H")
         self._free: list[int] = []
 
@@ -60,20 +63,21 @@ class KnownRows:
         slot = self._free.pop() if self._free else self._grow()
         self.slots[key] = slot
         self.keys[slot], self.since[slot], self.status[slot] = key, since, status
-        self._identities[slot], self._local_ports[slot] = identity, local_port
+        self._identities[slot], self._local_ports[slot] = identity & _LOWEST, local_port
         return slot
 
     def _grow(self) -> int:
         self.keys.append(b"")
         self.groups.append(_NO_GROUP)
-        for column in (self.since, self.status, self.missed, self._identities, self._local_ports):
+        for column in (self.since, self.status, self.missed, self.in_vain, self._identities, self._local_ports):
             column.append(0)
         return self.capacity - 1
 
     def remove(self, slot: int) -> None:
         """Forget the row in *slot*."""
         del self.slots[self.keys[slot]]
-        self.keys[slot], self.groups[slot], self.status[slot], self.missed[slot] = b"", _NO_GROUP, FREE, 0
+        self.keys[slot], self.groups[slot] = b"", _NO_GROUP
+        self.status[slot], self.missed[slot], self.in_vain[slot] = FREE, 0, 0
         self._free.append(slot)
 
     def alive(self) -> Iterator[int]:
@@ -94,18 +98,23 @@ class KnownRows:
         shown = masks.both(masks.where(self.status, _ONLY_STUCK), masks.where(self.missed, _UNMARKED))
         return compress(range(self.capacity), shown)
 
-    def unmarked(self, marks: bytearray) -> list[int]:
-        """The slots of rows whose byte in *marks* is 0."""
+    def unmarked(self, marks: bytearray) -> Iterator[int]:
+        """The slots of rows whose byte in *marks* is 0, whatever becomes of them meanwhile."""
         unmarked = masks.both(masks.where(self.status, _ALIVE), masks.where(marks, _UNMARKED))
-        return list(compress(range(self.capacity), unmarked))
+        return compress(range(self.capacity), unmarked)
 
     def returned(self, marks: bytearray) -> list[int]:
         """The slots of rows that the last reading has missed, and whose byte in *marks* is not 0."""
         return [slot for slot in compress(range(self.capacity), self.missed) if marks[slot]]
 
-    def with_identity(self, hashes: set[int]) -> Iterator[int]:
-        """The slots of rows whose identity has one of *hashes*."""
-        return self._alive(map(hashes.__contains__, self._identities) if hashes else ())
+    def with_identity(self, hashes: Iterable[int]) -> Iterator[int]:
+        """The slots of rows whose identity has one of *hashes*, and of a few others."""
+        lowest = {identity & _LOWEST for identity in hashes}
+        return self._alive(map(lowest.__contains__, self._identities) if lowest else ())
+
+    def forget_vain(self) -> None:
+        """Let all holders be looked for again that were not found."""
+        self.in_vain = bytearray(self.capacity)
 
     def with_local_port(self, ports: frozenset[int]) -> Iterator[int]:
         """The slots of rows whose local port is one of *ports*."""
@@ -128,6 +137,7 @@ class KnownRows:
         self.since = array("d", (self.since[slot] for slot in left))
         self.status = bytearray(self.status[slot] for slot in left)
         self.missed = bytearray(self.missed[slot] for slot in left)
-        self._identities = array("q", (self._identities[slot] for slot in left))
+        self.in_vain = bytearray(self.in_vain[slot] for slot in left)
+        self._identities = array("I", (self._identities[slot] for slot in left))
         self._local_ports = array("H", (self._local_ports[slot] for slot in left))
         self._free = []

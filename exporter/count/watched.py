@@ -178,8 +178,8 @@ class WatchedSockets:
     def _past(self, seen: Seen, decode: Decode) -> _Past:
         """Find earlier rows of the sockets whose rows are new, by identity."""
         past, known = _Past(), self._known
-        new = {hash(decode(key).identity) for key in seen.new} if len(known) else set()
-        for slot in known.with_identity(new):
+        new = seen.new if len(known) else ()
+        for slot in known.with_identity(hash(decode(key).identity) for key in new):
             socket, alike = decode(known.keys[slot]), known.groups[slot].alike
             past.holders[socket.identity] = alike.cgroup_id, alike.process
             if seen.marks[slot]:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from exporter.kernel import processes
@@ -32,7 +32,7 @@ class OwnerSearch:
         """Whether a search may begin at the monotonic time *now*."""
         return self._walk is None and now >= self._next
 
-    def begin(self, clues: Iterable[HolderClue], first: Iterable[int], now: float) -> None:
+    def begin(self, clues: Collection[HolderClue], first: Iterable[int], now: float) -> None:
         """Search for who holds the sockets that these *clues* are for, in the processes *first* and then in all."""
         by_pid = {clue: processes.named(clue.pid) for clue in clues if clue.pid}
         self._found |= by_pid
@@ -42,8 +42,8 @@ class OwnerSearch:
             self._next = now + SEARCH_SECONDS
 
     def stop(self) -> None:
-        """Search no more: whoever was sought is gone."""
-        self._walk = None
+        """Search no more."""
+        self._walk, self._missing = None, {}
 
     def go_on(self, seconds: float) -> Mapping[HolderClue, Process]:
         """Search for about so many *seconds* of processor time.
@@ -63,9 +63,9 @@ class OwnerSearch:
         for inode in walk.found.keys() & self._missing.keys():
             self._found[self._missing.pop(inode)] = walk.found[inode]
         if over:
-            self._walk = None
             self._found |= dict.fromkeys(self._missing.values(), NO_PROCESS)
             self._warn(walk)
+            self.stop()
 
     def _warn(self, walk: DescriptorWalk) -> None:
         if walk.refused and self._missing and not self._warned:

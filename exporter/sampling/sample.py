@@ -116,4 +116,4 @@ class Sampling:
             self._owners.stop()
         elif self._owners.is_ready(now):
             self._owners.begin(holders.seek(reading.socket), holders.pids(), now)
-        holders.learn(self._owners.go_on(seconds))
+        holders.learn(self._owners.go_on(seconds), reading.socket)

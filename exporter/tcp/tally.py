@@ -73,7 +73,8 @@ class Destinations:
 
     def _forget(self) -> None:
         """Whoever is busy is met again soon, so that he has been counted more than once, or will be."""
-        self._sockets = Counter({to: sockets for to, sockets in self._sockets.items() if sockets > 1})
+        busy = {to: sockets for to, sockets in self._sockets.items() if sockets > 1}
+        self._sockets = Counter(busy or dict(self._sockets.most_common(1)))
         if len(self._sockets) > self.MOST:
             self._sockets = Counter(dict(self._sockets.most_common(self.MOST)))
 

@@ -19,14 +19,17 @@ from tests.lab.netns import Namespace
 from tests.lab.witness import wait_for
 
 EACH_SECOND = "interval: 1s\nmax_cpu: 100%\n"
-ALL_STUCK = "stuck_after: {fin_wait2: 1s, close_wait: 1s}\n"
+ALL_STUCK = "stuck_after: {fin_wait2: 1s, close_wait: 1s}\nowners: {max: 1000}\n"
+"""With owners told apart, so that one shows who is not known."""
 
 _PROMETHEUS = {
     "Accept": "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
     "Accept-Encoding": "gzip",
 }
-_LONGEST = 480
-"""Seconds after which memory that still grows is taken as it is."""
+_SETTLES = 10
+"""Seconds for which a peak that does not grow is the peak."""
+_LONGEST = 600
+"""Seconds in which 200,000 owners have to be found."""
 _FORGOTTEN = 90
 """Seconds after which a host's last TIME_WAIT is over and the exporter has forgotten who held what."""
 
@@ -52,6 +55,10 @@ class Daemon:
         found = re.search(r"^tcpstate_samples_total (\d+)", self.scrape(), re.MULTILINE)
         assert found
         return int(found[1])
+
+    def searches(self) -> bool:
+        """Whether there are stuck sockets whose owners are not known yet."""
+        return re.search(r'^tcpstate_stuck_sockets_by_owner\{.*process=""', self.scrape(), re.MULTILINE) is not None
 
     def rest(self) -> None:
         """Wait until it has nothing to do: between two samples."""
@@ -90,22 +97,22 @@ class Footprint(NamedTuple):
     """When the sockets have gone, and all that is remembered of them."""
 
 
-def footprint(load: Load, config: str, *, settles: int, after: bool = False) -> Footprint:
-    """Of an exporter that sees a host's sockets come; its peak counts once it has not grown for *settles* seconds."""
+def footprint(load: Load, config: str, *, after: bool = False) -> Footprint:
+    """Of an exporter that sees a host's sockets come, learns who holds those that are stuck, and sees them go."""
     with netns.namespace() as host, running(host, config) as daemon:
         daemon.live(5)
         before = resident_of(daemon.pid)
         with load(host):
-            peak = _settled_peak(daemon, settles)
+            peak = _settled_peak(daemon)
         daemon.live(_FORGOTTEN if after else 0)
         return Footprint(before, peak, resident_of(daemon.pid) if after else None)
 
 
-def _settled_peak(daemon: Daemon, seconds: int) -> int:
-    begun = grown = time.monotonic()
-    peak = 0
-    while time.monotonic() - grown < seconds and time.monotonic() - begun < _LONGEST:
-        daemon.live(1)
-        if peak_of(daemon.pid) > peak * 1.01:
-            peak, grown = peak_of(daemon.pid), time.monotonic()
+def _settled_peak(daemon: Daemon) -> int:
+    """The peak once it has not grown for some seconds, and nobody is looked for any more."""
+    before, end = 0, time.monotonic() + _LONGEST
+    while peak_of(daemon.pid) > before * 1.01 or daemon.searches():
+        assert time.monotonic() < end, f"not within {_LONGEST} s: settled memory, all owners known"
+        before = peak_of(daemon.pid)
+        daemon.live(_SETTLES)
     return peak_of(daemon.pid)

@@ -29,6 +29,14 @@ def orderly(size: int) -> Load:
     return lambda host: Population(host, established=60 * hundredth, time_wait=40 * hundredth, ports=10)
 
 
+def hanging(size: int) -> Load:
+    """As many watched as on a busy host, but with timers running: the kernel tells each of them anew each time."""
+    hundredth = size // 100
+    return lambda host: Population(
+        host, established=60 * hundredth, time_wait=36 * hundredth, fin_wait1=4 * hundredth, ports=10
+    )
+
+
 def leaking(size: int) -> Load:
     """All sockets are in FIN_WAIT2 and CLOSE_WAIT, and stay there."""
     return lambda host: Population(host, fin_wait2=size // 2, close_wait=size // 2)

@@ -9,34 +9,46 @@ needs, because the memory of the process is measured too.
 import sys
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from exporter.sampling.sample import Sampling
 
 Count = Callable[[], object]
 
 _NEVER = 24 * 3600.0
 _AT_ONCE = 1.0
+_SEARCH = 20.0
+"""Seconds after which another search for owners may begin; a longer gap between samples would be taken for a pause."""
+_SEARCHES = 60
 
 
 def counted() -> Count:
     """Finished samples, not rendered; no socket is stuck, however long the bench takes."""
-    return _samples(_NEVER)
+    return _sampling(_NEVER, time.monotonic).take
 
 
 def stuck() -> Count:
-    """The same, with all watched sockets stuck, and looked for until their owners are known."""
-    take = _samples(_AT_ONCE)
-    for _ in range(3):
-        take()
-        time.sleep(_AT_ONCE)
-    return take
+    """The same, with all watched sockets stuck and their owners known: the time to find them passes on paper."""
+    passed = 0.0
+    sampling = _sampling(_AT_ONCE, lambda: time.monotonic() + passed)
+    for _ in range(_SEARCHES):
+        passed += _SEARCH
+        owners = sampling.take().census.stuck.owners
+        if owners and all(owner.process for owner in owners):
+            return sampling.take
+    raise RuntimeError("not all owners were found")
 
 
-def _samples(stuck_after: float) -> Count:
-    from exporter.count.rules import StuckRules
-    from exporter.sampling.sample import Sampling
+def _sampling(stuck_after: float, clock: Callable[[], float]) -> "Sampling":
+    from exporter.count.rules import OwnerRules, StuckRules
+    from exporter.sampling.sample import Clocks, Sampling
     from exporter.settings.config import Config
     from exporter.tcp.states import WATCHED
 
-    return Sampling(Config(source="sock_diag", stuck=StuckRules(dict.fromkeys(WATCHED, stuck_after)))).take
+    # Owners are told apart, so that one shows who is not known.
+    rules = StuckRules(dict.fromkeys(WATCHED, stuck_after), OwnerRules(max=1000))
+    return Sampling(Config(source="sock_diag", stuck=rules), Clocks(monotonic=clock))
 
 
 def psutil() -> Count:

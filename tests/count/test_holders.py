@@ -40,7 +40,7 @@ class Stage:
         return set(self.watched.holders.seek(unpacked))
 
     def learn(self, found: Mapping[HolderClue, Process]) -> None:
-        self.watched.holders.learn(found)
+        self.watched.holders.learn(found, unpacked)
 
     def held(self) -> dict[tuple[State, int, Process], int]:
         """Stuck sockets by state, cgroup and holder."""
@@ -175,11 +175,23 @@ def test_the_cgroups_of_what_is_stuck_are_asked_for() -> None:
     assert Stage(HELD._replace(state=State.FIN_WAIT1)).watched.holders.cgroup_ids() == set()
 
 
-def test_what_changes_while_its_holder_is_sought_is_sought_again() -> None:
+def test_what_changes_while_its_holder_is_sought_gets_it_all_the_same() -> None:
     stage = Stage(HELD)
     stage.sought()
     stage.read(105.0, HELD._replace(receive_queue=3))
 
     stage.learn({HolderClue(11): NGINX})
 
-    assert stage.sought() == {HolderClue(11)}
+    assert stage.held() == {(State.FIN_WAIT2, 5, NGINX): 1}
+
+
+def test_what_is_found_for_a_socket_that_has_gone_is_not_told_of_another() -> None:
+    stage = Stage(HELD)
+    stage.sought()
+    for now in (105.0, 110.0, 115.0):
+        stage.read(now, HELD._replace(cookie=2, inode=12))
+
+    stage.learn({HolderClue(11): NGINX})
+
+    assert stage.sought() == set()
+    assert stage.held() == {}

@@ -63,7 +63,7 @@ def mixed(messages: Iterable[bytes]) -> list[Rows]:
 
 
 def sockets(found: Rows) -> list[Socket]:
-    return [inet_diag.socket(key) for key in found.keys()]  # noqa: SIM118 - rows have no other way to be gone through
+    return list(map(inet_diag.socket, found.keys()))
 
 
 def decoded(one: bytes) -> Socket:
@@ -117,9 +117,9 @@ def test_ports_are_read_in_network_order_whatever_that_of_the_host(local: int, r
     assert list(found.remote_ports(b"\1")) == [wire(remote)]
 
 
-@pytest.mark.parametrize(("family", "is_ipv6"), [(AF_INET, False), (AF_INET6, True)])
-def test_a_socket_knows_its_family(family: int, is_ipv6: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    assert decoded(about(8, family=family)).is_ipv6 == is_ipv6
+def test_a_socket_knows_its_family() -> None:
+    assert not decoded(about(8, family=AF_INET)).is_ipv6
+    assert decoded(about(8, family=AF_INET6)).is_ipv6
 
 
 @given(st.lists(st.tuples(st.sampled_from([1, 6]), PORT, PORT), min_size=1))

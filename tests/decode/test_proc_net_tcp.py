@@ -135,12 +135,12 @@ def test_any_line_gives_a_socket_or_a_sample_error(line: bytes) -> None:
 
 
 @pytest.mark.parametrize("whole", [TIME_WAIT, V6])
-@pytest.mark.parametrize("bytes_put", [range(128), range(128, 256)])
-def test_a_line_with_any_byte_changed_gives_a_socket_or_a_sample_error(whole: bytes, bytes_put: range) -> None:
-    for at, byte in product(range(len(whole)), bytes_put):
+@pytest.mark.parametrize("put", [range(128), range(128, 256)])
+def test_a_line_with_any_byte_changed_gives_a_socket_or_a_sample_error(whole: bytes, put: range) -> None:
+    for at, byte in product(range(len(whole)), put):
         line = whole[:at] + bytes([byte]) + whole[at + 1 :]
         with suppress(SampleError):
             found = proc_net_tcp.socket(line)
             assert 0 <= found.local_port <= 65535
             assert 0 <= found.remote_port <= 65535
-            assert [unpacked(key) for key in Decoded([found]).keys()] == [found], line  # noqa: SIM118 - no mapping
+            assert list(map(unpacked, Decoded([found]).keys())) == [found], line

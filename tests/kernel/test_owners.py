@@ -1,27 +1,25 @@
-import os
 from collections.abc import Iterator
-from itertools import count, pairwise
+from itertools import count
+from os import getpid
 from pathlib import Path
 
 import psutil
 import pytest
 
 from exporter.kernel import descriptors
-from exporter.kernel.cgroups import Cgroups
-from exporter.kernel.owners import FORGET_SECONDS, SEARCH_SECONDS, OwnerSearch
-from exporter.tcp.holders import NO_PROCESS, HolderClue, Owner, Process
+from exporter.kernel.owners import SEARCH_SECONDS, OwnerSearch
+from exporter.tcp.holders import NO_PROCESS, HolderClue, Process
 
 ENOUGH = 1000.0
+GONE = 1 << 22
+"""No process has this number: a 64-bit kernel's PID_MAX_LIMIT."""
 
 
 class Proc:
-    """A /proc with processes that hold sockets, and a tree of cgroups."""
+    """A /proc with processes that hold sockets."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.cgroups = root / "cgroup"
-        self.cgroups.mkdir()
-        (self.cgroups / "cgroup.controllers").touch()
 
     def process(self, pid: int, name: str, *inodes: int, cgroup: str = "0::/own") -> None:
         folder = self.root / str(pid) / "fd"
@@ -31,14 +29,15 @@ class Proc:
         for number, inode in enumerate(inodes):
             (folder / str(number)).symlink_to(f"socket:[{inode}]")
 
-    def group(self, path: str) -> int:
-        (self.cgroups / path).mkdir(parents=True)
-        return (self.cgroups / path).stat().st_ino
+    def workers(self, pids: range) -> None:
+        """Processes that hold a socket each: its inode is 100 more than their number."""
+        for pid in pids:
+            self.process(pid, f"worker{pid}", 100 + pid)
 
-    def owners(self, ticks: Iterator[float] | None = None) -> OwnerSearch:
-        """Each look at the clock is a tick later."""
-        steps = ticks or iter(count())
-        return OwnerSearch(self.root, Cgroups(self.cgroups, lambda: 0.0), lambda: next(steps))
+    def search(self) -> OwnerSearch:
+        """Each look at the clock is a second later, and there is one before each process."""
+        ticks = count()
+        return OwnerSearch(self.root, lambda: next(ticks))
 
 
 @pytest.fixture
@@ -46,100 +45,163 @@ def proc(tmp_path: Path) -> Proc:
     return Proc(tmp_path)
 
 
-def wanted(*inodes: int) -> dict[int | tuple[int, bytes, int | None], HolderClue]:
-    """Sockets whose cookie is their inode."""
-    return {inode: HolderClue(inode, pid=0) for inode in inodes}
+def clues(*inodes: int) -> list[HolderClue]:
+    return [HolderClue(inode) for inode in inodes]
+
+
+def names(search: OwnerSearch, seconds: float = ENOUGH) -> dict[int, str]:
+    """By inode, the processes that are found in so many *seconds*."""
+    return {clue.inode: process.name for clue, process in search.go_on(seconds).items()}
 
 
 def test_holders_are_found_in_one_go_where_there_is_time(proc: Proc) -> None:
     proc.process(1, "init", 5)
     proc.process(20, "nginx", 11, 12, cgroup="0::/system.slice/nginx.service")
-    owners = proc.owners()
+    search = proc.search()
 
-    owners.look(wanted(11, 12, 13), now=0, seconds=ENOUGH)
+    search.begin(clues(11, 12, 13), [], now=0)
 
     nginx = Process(20, "nginx", "/system.slice/nginx.service")
-    assert owners.holders == {11: nginx, 12: nginx, 13: NO_PROCESS}
+    assert search.go_on(ENOUGH) == {HolderClue(11): nginx, HolderClue(12): nginx, HolderClue(13): NO_PROCESS}
 
 
 def test_a_search_goes_on_where_it_had_to_stop(proc: Proc) -> None:
-    for pid in range(1, 10):
-        proc.process(pid, f"worker{pid}", 100 + pid)
-    owners = proc.owners()
+    proc.workers(range(1, 10))
+    search = proc.search()
 
-    found = []
-    for _ in range(6):
-        owners.look(wanted(101, 105, 109), now=0, seconds=3.5)
-        found.append(sorted(identity for identity in owners.holders if isinstance(identity, int)))
+    search.begin(clues(101, 105, 109), [], now=0)
+    found = [names(search, seconds=3.5) for _ in range(6)]
 
-    assert found[0] == [101]
-    assert found[-1] == [101, 105, 109]
-    assert all(len(after) - len(before) <= 1 for before, after in pairwise(found))
+    assert found == [{101: "worker1"}, {105: "worker5"}, {109: "worker9"}, {}, {}, {}]
 
 
-def test_a_search_ends_when_there_is_nobody_left_to_search_for(proc: Proc) -> None:
-    for pid in range(1, 10):
-        proc.process(pid, f"worker{pid}", 100 + pid)
-    owners = proc.owners()
-    owners.look(wanted(109), now=0, seconds=2.5)
+def test_who_is_not_found_is_told_when_all_have_been_looked_into(proc: Proc) -> None:
+    proc.workers(range(1, 10))
+    search = proc.search()
 
-    owners.look({}, now=5, seconds=ENOUGH)
-    owners.look(wanted(109), now=SEARCH_SECONDS - 1, seconds=ENOUGH)
+    search.begin(clues(5, 109), [], now=0)
+    found = [search.go_on(3.5) for _ in range(5)]
 
-    assert owners.holders == {}
+    assert [sorted(clue.inode for clue in some) for some in found] == [[], [], [109], [5], []]
+    assert found[3] == {HolderClue(5): NO_PROCESS}
+
+
+def test_what_was_found_is_told_once(proc: Proc) -> None:
+    proc.process(1, "init", 5)
+    search = proc.search()
+    search.begin(clues(5, 6), [], now=0)
+    assert len(search.go_on(ENOUGH)) == 2
+
+    assert search.go_on(ENOUGH) == {}
+
+
+def test_a_search_that_is_stopped_finds_nobody_and_is_not_begun_anew_at_once(proc: Proc) -> None:
+    """There is nobody left to search for."""
+    proc.workers(range(1, 10))
+    search = proc.search()
+    search.begin(clues(109), [], now=0)
+    assert search.go_on(2.5) == {}
+
+    search.stop()
+
+    assert search.go_on(ENOUGH) == {}
+    assert not search.is_ready(SEARCH_SECONDS - 1)
+    assert search.is_ready(SEARCH_SECONDS)
+
+
+def test_a_search_after_one_that_was_stopped_is_for_its_own_sockets_only(proc: Proc) -> None:
+    proc.workers(range(1, 10))
+    search = proc.search()
+    search.begin(clues(108, 109), [], now=0)
+    search.stop()
+
+    search.begin(clues(109), [], now=SEARCH_SECONDS)
+
+    assert names(search) == {109: "worker9"}
 
 
 def test_a_process_that_a_source_names_is_called_by_its_name(proc: Proc) -> None:
-    owners = proc.owners()
-    gone = 1 << 22
+    search, own, gone = proc.search(), HolderClue(0, getpid()), HolderClue(0, GONE)
 
-    owners.look({1: HolderClue(0, os.getpid()), 2: HolderClue(0, gone)}, now=0, seconds=0)
+    search.begin([own, gone], [], now=0)
 
-    assert owners.holders == {1: Process(os.getpid(), psutil.Process().name(), ""), 2: NO_PROCESS}
+    assert search.go_on(0) == {own: Process(getpid(), psutil.Process().name(), ""), gone: NO_PROCESS}
+
+
+def test_to_name_a_process_takes_no_search(proc: Proc) -> None:
+    proc.process(1, "init", 5)
+    search = proc.search()
+
+    search.begin([HolderClue(0, getpid())], [], now=0)
+    assert search.is_ready(0)
+
+    search.begin([HolderClue(0, getpid()), HolderClue(5)], [], now=0)
+    assert not search.is_ready(0)
+    assert names(search)[5] == "init"
 
 
 def test_without_time_nothing_is_looked_at(proc: Proc) -> None:
     proc.process(1, "init", 5)
-    owners = proc.owners()
+    search = proc.search()
 
-    owners.look(wanted(5), now=0, seconds=0)
+    search.begin(clues(5), [], now=0)
 
-    assert owners.holders == {}
+    assert search.go_on(0) == {}
+
+
+def test_without_a_search_nobody_is_found(proc: Proc) -> None:
+    proc.process(1, "init", 5)
+    search = proc.search()
+
+    assert search.is_ready(0)
+    assert search.go_on(ENOUGH) == {}
 
 
 def test_searches_keep_their_distance(proc: Proc) -> None:
+    """From beginning to beginning."""
     proc.process(1, "first", 5)
-    owners = proc.owners()
-    owners.look(wanted(5), now=0, seconds=ENOUGH)
+    search = proc.search()
+    search.begin(clues(5), [], now=0)
+    assert names(search) == {5: "first"}
     proc.process(2, "second", 6)
 
-    owners.look(wanted(6), now=SEARCH_SECONDS - 1, seconds=ENOUGH)
-    assert 6 not in owners.holders
+    assert not search.is_ready(SEARCH_SECONDS - 1)
+    assert search.is_ready(SEARCH_SECONDS)
+    search.begin(clues(6), [], now=SEARCH_SECONDS)
+    assert names(search) == {6: "second"}
 
-    owners.look(wanted(6), now=SEARCH_SECONDS, seconds=ENOUGH)
-    assert owners.holders[6].process == "second"
+
+def test_a_search_that_takes_long_is_finished_before_the_next(proc: Proc) -> None:
+    proc.workers(range(1, 10))
+    search = proc.search()
+
+    search.begin(clues(109), [], now=0)
+    search.go_on(2.5)
+
+    assert not search.is_ready(10 * SEARCH_SECONDS)
+    search.go_on(ENOUGH)
+    assert search.is_ready(10 * SEARCH_SECONDS)
 
 
 def test_a_process_that_is_known_is_asked_first(proc: Proc) -> None:
     for pid in range(1, 50):
         proc.process(pid, "other")
     proc.process(60, "leaker", 5, 6)
-    owners = proc.owners()
-    owners.look(wanted(5), now=0, seconds=ENOUGH)
+    search = proc.search()
 
-    owners.look(wanted(6), now=SEARCH_SECONDS, seconds=2.5)
+    search.begin(clues(6), first=[60], now=0)
 
-    assert owners.holders[6].process == "leaker"
+    assert names(search, seconds=1.5) == {6: "leaker"}
 
 
-def test_what_is_gone_is_forgotten_and_what_was_not_found_is_sought_again(proc: Proc) -> None:
-    proc.process(1, "init", 5, 6)
-    owners = proc.owners()
-    owners.look(wanted(5, 6, 7), now=0, seconds=ENOUGH)
+def test_a_search_ends_with_the_last_socket_that_it_is_for(proc: Proc) -> None:
+    proc.workers(range(1, 10))
+    search = proc.search()
 
-    owners.forget(lambda identity: identity != 5, now=FORGET_SECONDS)
+    search.begin(clues(101, 102), [], now=0)
 
-    assert owners.holders == {6: Process(1, "init", "/own")}
+    assert names(search, seconds=3.5) == {101: "worker1", 102: "worker2"}
+    assert search.is_ready(SEARCH_SECONDS)
 
 
 def test_who_may_not_look_says_so_once(
@@ -150,79 +212,52 @@ def test_who_may_not_look_says_so_once(
 
     monkeypatch.setattr(descriptors, "_sockets", refuse)
     proc.process(1, "init", 5)
-    owners = proc.owners()
+    search = proc.search()
 
-    owners.look(wanted(5), now=0, seconds=ENOUGH)
-    owners.look(wanted(6), now=SEARCH_SECONDS, seconds=ENOUGH)
+    for number, inode in enumerate((5, 6)):
+        search.begin(clues(inode), [], now=number * SEARCH_SECONDS)
+        assert search.go_on(ENOUGH) == {HolderClue(inode): NO_PROCESS}
 
-    assert owners.holders == {5: NO_PROCESS, 6: NO_PROCESS}
     [message] = [record.getMessage() for record in caplog.records]
     assert message.startswith("the processes of 1 stuck sockets are left empty")
 
 
+def test_a_holder_that_is_gone_is_no_reason_to_speak_of_privileges(
+    proc: Proc, caplog: pytest.LogCaptureFixture
+) -> None:
+    proc.process(1, "init", 5)
+    search = proc.search()
+
+    search.begin(clues(6), [], now=0)
+
+    assert search.go_on(ENOUGH) == {HolderClue(6): NO_PROCESS}
+    assert caplog.records == []
+
+
 def test_without_proc_nobody_is_found(tmp_path: Path) -> None:
-    owners = OwnerSearch(tmp_path / "none", Cgroups(tmp_path / "none"))
+    search = OwnerSearch(tmp_path / "none")
 
-    owners.look(wanted(5), now=0, seconds=ENOUGH)
+    search.begin(clues(5), [], now=0)
 
-    assert owners.holders == {5: NO_PROCESS}
+    assert search.go_on(ENOUGH) == {HolderClue(5): NO_PROCESS}
 
 
 def test_a_process_that_ends_meanwhile_does_no_harm(proc: Proc) -> None:
     proc.process(1, "gone", 5)
     (proc.root / "1/comm").unlink()
+    proc.process(2, "other", 6)
+    search = proc.search()
 
-    owners = proc.owners()
-    owners.look(wanted(5), now=0, seconds=ENOUGH)
+    search.begin(clues(5, 6), [], now=0)
 
-    assert owners.holders == {5: NO_PROCESS}
-
-
-def test_a_socket_tells_its_cgroup_and_the_process_stands_in_where_that_is_the_root(proc: Proc) -> None:
-    number = proc.group("system.slice/nginx.service")
-    owners = proc.owners()
-    owners.cgroups.look(frozenset({number, proc.cgroups.stat().st_ino}), now=0)
-    worker = Process(20, "worker", "/docker/0123")
-
-    assert owners.owner(number, worker) == Owner("/system.slice/nginx.service", "worker", 20)
-    assert owners.owner(number, NO_PROCESS) == Owner("/system.slice/nginx.service", "", 0)
-    assert owners.owner(proc.cgroups.stat().st_ino, worker) == Owner("/docker/0123", "worker", 20)
-    assert owners.owner(proc.cgroups.stat().st_ino, NO_PROCESS) == Owner("/", "", 0)
-    assert owners.owner(0, NO_PROCESS) == Owner("", "", 0)
-
-
-def test_a_cgroup_that_was_removed_keeps_its_name_while_it_is_asked_for(proc: Proc) -> None:
-    first, later = proc.group("first"), proc.group("later/deeper")
-    cgroups = proc.owners().cgroups
-    cgroups.look(frozenset({first}), now=0)
-    (proc.cgroups / "first").rmdir()
-
-    for numbers in (frozenset({first, later, 1}), frozenset({first, 2})):
-        cgroups.look(numbers, now=0)
-        assert (cgroups.path(first), cgroups.path(later)) == ("/first", "/later/deeper")
-
-    cgroups.look(frozenset({3}), now=0)
-    assert cgroups.path(first) == ""
-
-
-def test_walks_through_the_cgroups_take_a_small_share_of_the_time(proc: Proc) -> None:
-    """A walk that took a second is followed by another after minutes."""
-    ticks = iter(count())
-    cgroups = Cgroups(proc.cgroups, lambda: next(ticks))
-    cgroups.look(frozenset({1}), now=0)
-    later = proc.group("later")
-
-    cgroups.look(frozenset({later}), now=199)
-    assert cgroups.path(later) == ""
-    cgroups.look(frozenset({later}), now=200)
-    assert cgroups.path(later) == "/later"
+    assert search.go_on(ENOUGH) == {HolderClue(5): NO_PROCESS, HolderClue(6): Process(2, "other", "/own")}
 
 
 def test_a_name_that_is_no_text_is_shown_as_far_as_it_is(proc: Proc) -> None:
     proc.process(1, "x", 5)
     (proc.root / "1/comm").write_bytes(b"\xff\xfe\n")
-    owners = proc.owners()
+    search = proc.search()
 
-    owners.look(wanted(5), now=0, seconds=ENOUGH)
+    search.begin(clues(5), [], now=0)
 
-    assert owners.holders[5].process == "\ufffd\ufffd"
+    assert names(search) == {5: "\ufffd\ufffd"}

@@ -3,11 +3,11 @@
 import errno
 import socket
 import struct
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
+from exporter.decode import inet_diag
 from exporter.errors import (
     ExporterError,
     Interrupted,
@@ -19,18 +19,27 @@ from exporter.errors import (
     Truncated,
 )
 from exporter.kernel.sock_diag import SockDiag
-from exporter.tcp.roles import Roles
-from exporter.tcp.sockets import Listener, Socket
-from exporter.tcp.states import State
-from tests.decode.messages import MINI, about, done, error, message, stream
+from exporter.tcp.reading import Bulk
+from exporter.tcp.sockets import Listener, Origin
+from exporter.tcp.states import SILENT, State, Timer
+from tests.decode.messages import INFO, MINI, about, cgroup_id, done, error, info, message, stream
+from tests.kernel.readings import Taken, take, taken
 from tests.lab.netns import Pair
 from tests.lab.recipes import FAMILIES, Family, close_wait_held, established_client, fin_wait2_mini
+from tests.lab.witness import wait_for
 
 Answer = Sequence[bytes | OSError]
 """The datagrams that answer a request; an error is raised instead of one."""
 
 LISTEN = 1 << State.LISTEN
 TIME_WAIT = 1 << State.TIME_WAIT
+REST = 0xFFE & ~LISTEN
+"""All states but LISTEN."""
+QUIET = sum(1 << state for state in SILENT)
+WITH_INFO = 1 << (INFO - 1)
+
+INTERRUPTED = message(about(8)[16:], flags=0x12)
+"""About a socket in CLOSE_WAIT, by a kernel that says that the table has changed meanwhile."""
 
 
 class Kernel:
@@ -39,6 +48,8 @@ class Kernel:
     def __init__(self, answer: Callable[[int, int], Answer], flags: int = 0, sender: int = 0) -> None:
         self._answer, self._flags, self._sender = answer, flags, sender
         self.asked: list[tuple[int, int]] = []
+        self.extensions: list[int] = []
+        """Of each request, what was asked for beside that."""
         self.opened = 0
         self._queue: list[bytes | OSError] = []
         self._sequence = 0
@@ -50,8 +61,10 @@ class Kernel:
 
     def send(self, request: bytes) -> None:
         _, kind, _, self._sequence, _ = struct.unpack_from("=IHHII", request)
-        [states] = struct.unpack_from("=I", request, 16 + 52 if kind == 18 else 16 + 4)
+        form, at = ("=3xB48xI", 16) if kind == 18 else ("=2xBxI", 16)
+        extensions, states = struct.unpack_from(form, request, at)
         self.asked.append((kind, states))
+        self.extensions.append(extensions)
         self._queue += self._answer(kind, states)
 
     def recvmsg_into(self, buffers: list[memoryview]) -> tuple[int, list[object], int, tuple[int, int]]:
@@ -82,43 +95,42 @@ def but_listeners(*datagrams: bytes | OSError) -> Callable[[int, int], Answer]:
     return lambda _, states: [done()] if states == LISTEN else datagrams
 
 
-class Reader:
-    """What the upper floors do with a source."""
-
-    def __init__(self) -> None:
-        self.watched: list[Socket] = []
-
-    def roles_for(self, listeners: Sequence[Listener]) -> Roles:
-        self.watched = []
-        return Roles([one.port for one in listeners], range(32768, 61000))
-
-    def watch(self, sockets: Iterable[Socket]) -> None:
-        self.watched += sockets
-
-    def read(self, source: SockDiag) -> Counter[State]:
-        """Sockets by state."""
-        found = source.read(self.roles_for, self.watch)
-        counts = Counter({state: tally.sockets() for state, tally in found.bulk.items()})
-        counts[State.LISTEN] = len(found.listeners)
-        return counts + Counter(one.state for one in self.watched)
-
-
 def test_listeners_are_asked_for_first_and_all_else_in_one_walk() -> None:
     kernel = Kernel(empty)
 
-    Reader().read(SockDiag(kernel.connect))
+    take(SockDiag(kernel.connect))
 
-    assert kernel.asked == [(18, LISTEN), (18, 0xFFE & ~LISTEN)]
+    assert kernel.asked == [(18, LISTEN), (18, REST)]
+    assert kernel.extensions == [0, 0]
+
+
+def test_listeners_come_with_their_accept_queues() -> None:
+    listening = about(State.LISTEN, 8080, 0, queues=(3, 128), attributes=cgroup_id(42))
+    kernel = Kernel(lambda _, states: [listening + done()] if states == LISTEN else [done()])
+
+    assert take(SockDiag(kernel.connect)).listeners == [Listener(8080, 3, 128, inode=4711, cgroup_id=42)]
 
 
 def test_bulk_states_are_tallied_and_the_others_come_one_by_one() -> None:
     answer = stream([about(1), about(6, attributes=MINI), about(8, cookie=1), about(5, cookie=2, attributes=MINI)])
-    reader = Reader()
 
-    counts = reader.read(SockDiag(Kernel(but_listeners(answer, stream([about(1), about(1)]) + done())).connect))
+    found = take(SockDiag(Kernel(but_listeners(answer, stream([about(1), about(1)]) + done())).connect))
 
-    assert counts == {State.ESTABLISHED: 3, State.TIME_WAIT: 1, State.CLOSE_WAIT: 1, State.FIN_WAIT2: 1}
-    assert [one.state for one in reader.watched] == [State.CLOSE_WAIT, State.FIN_WAIT2]
+    assert found.counts == {State.ESTABLISHED: 3, State.TIME_WAIT: 1, State.CLOSE_WAIT: 1, State.FIN_WAIT2: 1}
+    assert sum(batch.sockets for batch in found.batches if isinstance(batch, Bulk)) == 4
+    assert {(one.state, one.cookie) for one in found.watched} == {(State.CLOSE_WAIT, 1), (State.FIN_WAIT2, 2)}
+    assert found.reading.tells_verdicts
+
+
+def test_a_socket_is_known_by_its_key_also_after_later_readings() -> None:
+    datagrams = [about(8, timer=1, expires=9) + done(), about(8, timer=1, expires=4) + done(), done()]
+    source = SockDiag(Kernel(lambda _, states: [done() if states == LISTEN else datagrams.pop(0)]).connect)
+
+    first, second, last = take(source), take(source), take(source)
+
+    assert first.keys == second.keys
+    assert last.keys == []
+    assert [last.reading.socket(key) for key in first.keys] == first.watched == second.watched
 
 
 def test_many_time_waits_get_a_walk_of_their_own() -> None:
@@ -130,27 +142,66 @@ def test_many_time_waits_get_a_walk_of_their_own() -> None:
     kernel = Kernel(answer)
     source = SockDiag(kernel.connect)
 
-    first, second = Reader().read(source), Reader().read(source)
+    first, second = take(source), take(source)
 
-    assert first == second == {State.TIME_WAIT: 6000}
-    assert [states for _, states in kernel.asked[-2:]] == [0xFFE & ~LISTEN & ~TIME_WAIT, TIME_WAIT]
+    assert first.counts == second.counts == {State.TIME_WAIT: 6000}
+    assert [states for _, states in kernel.asked[-2:]] == [REST & ~TIME_WAIT, TIME_WAIT]
 
 
-@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP])
+def test_how_long_peers_are_silent_is_asked_for_in_a_walk_of_its_own() -> None:
+    """It makes messages three times as long, so nobody else is asked."""
+    kernel = Kernel(empty)
+
+    take(SockDiag(kernel.connect), silences=True)
+
+    assert kernel.asked == [(18, LISTEN), (18, QUIET), (18, REST & ~QUIET)]
+    assert kernel.extensions == [0, WITH_INFO, 0]
+
+
+def test_silences_are_asked_for_also_where_each_family_is_asked_by_itself() -> None:
+    kernel = Kernel(lambda kind, _: [error(errno.ENOENT)] if kind == 18 else [done()])
+
+    take(SockDiag(kernel.connect), silences=True)
+
+    assert kernel.asked[3:5] == [(20, QUIET)] * 2
+    assert kernel.extensions[1:] == [0, 0, WITH_INFO, WITH_INFO, 0, 0]
+
+
+def test_silences_are_asked_for_also_where_time_waits_have_a_walk_of_their_own() -> None:
+    many = [about(6, attributes=MINI) * 300] * 4 + [done()]
+    kernel = Kernel(lambda _, states: many if states & TIME_WAIT else [done()])
+    source = SockDiag(kernel.connect)
+    take(source)
+
+    take(source, silences=True)
+
+    assert kernel.asked[-3:] == [(18, QUIET), (18, REST & ~QUIET & ~TIME_WAIT), (18, TIME_WAIT)]
+
+
+def test_silence_and_cgroup_are_told_of_each_row() -> None:
+    answer = about(8, attributes=info(5000) + cgroup_id(42)) + done()
+    kernel = Kernel(lambda _, states: [answer] if states == QUIET else [done()])
+
+    [rows] = take(SockDiag(kernel.connect), silences=True).rows
+
+    assert list(rows.origins(b"\1")) == [Origin(42, 5.0)]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.EPERM, errno.EACCES])
 def test_a_kernel_without_the_legacy_request_is_asked_for_each_family(number: int) -> None:
     kernel = Kernel(lambda kind, _: [error(number)] if kind == 18 else [about(1) + done()])
     source = SockDiag(kernel.connect)
 
-    assert Reader().read(source)[State.ESTABLISHED] == 2
-    assert kernel.asked[1:] == [(20, LISTEN), (20, LISTEN), (20, 0xFFE & ~LISTEN), (20, 0xFFE & ~LISTEN)]
+    assert take(source).counts[State.ESTABLISHED] == 2
+    assert kernel.asked[1:] == [(20, LISTEN), (20, LISTEN), (20, REST), (20, REST)]
 
-    Reader().read(source)
+    take(source)
     assert (18, LISTEN) not in kernel.asked[1:]
 
 
 def test_a_kernel_that_refuses_both_is_no_source() -> None:
     with pytest.raises(SourceUnavailable, match="no dump of TCP sockets: the kernel refused the dump with error 2"):
-        Reader().read(SockDiag(Kernel(lambda _, __: [error(errno.ENOENT)]).connect))
+        take(SockDiag(Kernel(lambda _, __: [error(errno.ENOENT)]).connect))
 
 
 def test_where_there_is_no_netlink_there_is_no_source() -> None:
@@ -158,7 +209,7 @@ def test_where_there_is_no_netlink_there_is_no_source() -> None:
         raise SourceUnavailable("no netlink socket")
 
     with pytest.raises(SourceUnavailable):
-        Reader().read(SockDiag(connect))
+        take(SockDiag(connect))
 
 
 FAILURES: list[tuple[Kernel, type[ExporterError]]] = [
@@ -167,6 +218,10 @@ FAILURES: list[tuple[Kernel, type[ExporterError]]] = [
     (Kernel(but_listeners(about(1), message(b"odd!"), done())), Malformed),
     (Kernel(but_listeners(about(1), done(errno=errno.ENOMEM))), KernelRefused),
     (Kernel(but_listeners(about(77), done())), Malformed),
+    (Kernel(but_listeners(about(State.LISTEN), done())), Malformed),
+    (Kernel(but_listeners(about(1), INTERRUPTED, done())), Interrupted),
+    (Kernel(lambda _, __: [INTERRUPTED, done()]), Interrupted),
+    (Kernel(lambda _, __: [error(errno.EBUSY)]), KernelRefused),
     (Kernel(but_listeners(about(1), BlockingIOError())), TimedOut),
     (Kernel(but_listeners(about(1), OSError(errno.ENOBUFS, "no buffers"))), ReadFailed),
     (Kernel(but_listeners(about(1), done()), flags=socket.MSG_TRUNC), Truncated),
@@ -183,22 +238,30 @@ def test_a_dump_that_fails_is_never_a_count_and_the_socket_is_opened_anew(
 
     for opened in (1, 2):
         with pytest.raises(failure):
-            Reader().read(source)
+            take(source)
         assert kernel.opened == opened
 
 
-def test_an_interrupted_dump_is_tried_once_more() -> None:
-    dumps: list[Answer] = [[stream([message(about(8)[16:], flags=0x12)]), done()], [about(8), done()]]
-    kernel = Kernel(lambda _, states: [done()] if states == LISTEN else dumps.pop(0))
+def test_after_a_mistake_of_the_reader_the_socket_is_opened_anew() -> None:
+    """It leaves a dump half read."""
+    kernel = Kernel(but_listeners(about(1), done()))
+    source = SockDiag(kernel.connect)
 
-    assert Reader().read(SockDiag(kernel.connect)) == {State.CLOSE_WAIT: 1}
+    with pytest.raises(ZeroDivisionError), source.reading() as reading:
+        _ = next(reading.batches), 1 // 0
+
+    assert take(source).counts == {State.ESTABLISHED: 1}
+    assert kernel.opened == 2
 
 
-def test_a_dump_that_is_interrupted_again_has_failed() -> None:
-    interrupted = message(about(8)[16:], flags=0x12)
+def test_after_an_interrupted_dump_the_next_is_a_dump_like_any_other() -> None:
+    dumps: list[Answer] = [[about(1), INTERRUPTED, done()], [about(8), done()]]
+    source = SockDiag(Kernel(lambda _, states: [done()] if states == LISTEN else dumps.pop(0)).connect)
 
     with pytest.raises(Interrupted):
-        Reader().read(SockDiag(Kernel(but_listeners(interrupted, done())).connect))
+        take(source)
+
+    assert take(source).counts == {State.CLOSE_WAIT: 1}
 
 
 @pytest.mark.kernel
@@ -207,10 +270,50 @@ def test_one_request_per_family_gives_what_the_legacy_request_gives(family: Fami
     with close_wait_held(pair, family, 3) as held, held.place.entered():
         legacy, modern = SockDiag(), SockDiag()
         modern._families = (socket.AF_INET, socket.AF_INET6)
+        one, other = take(legacy), take(modern)
 
-        assert Reader().read(legacy) == Reader().read(modern) == {State.CLOSE_WAIT: 3}
+        assert one.counts == other.counts == {State.CLOSE_WAIT: 3}
+        assert sorted(one.keys) == sorted(other.keys)
         legacy.close()
         modern.close()
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_real_kernel_tells_silence_and_cgroup_and_the_keys_stay_the_same(family: Family, pair: Pair) -> None:
+    with close_wait_held(pair, family, 3) as held:
+        plain, asked = taken(SockDiag, held.place), taken(SockDiag, held.place, silences=True)
+
+        assert sorted(plain.keys) == sorted(asked.keys)
+        assert {origin.silence for origin in origins(plain)} == {0.0}
+        assert {origin.cgroup_id for origin in origins(plain)} == {origin.cgroup_id for origin in origins(asked)}
+        assert all(origin.cgroup_id for origin in origins(plain))
+        wait_for(
+            lambda: all(0 < one.silence < 60 for one in origins(taken(SockDiag, held.place, silences=True))),
+            "their peers have been silent for a moment",
+        )
+
+
+def origins(found: Taken) -> list[Origin]:
+    return [origin for rows in found.rows for origin in rows.origins(b"\1" * len(rows.keys()))]
+
+
+@pytest.mark.kernel
+def test_a_timer_that_runs_does_not_change_the_key_of_a_real_socket(pair: Pair) -> None:
+    with fin_wait2_mini(pair, "4", 5) as orphans, orphans.place.entered():
+        source = SockDiag()
+        first = take(source)
+
+        assert {one.timer for one in first.watched} == {Timer.TIME_WAIT}
+        wait_for(lambda: max(expiries(take(source))) < min(expiries(first)), "their timers have run on")
+        assert sorted(take(source).keys) == sorted(first.keys)
+        source.close()
+
+
+def expiries(found: Taken) -> list[int]:
+    """What is left of the timers, in milliseconds."""
+    netlink_rows = [rows for rows in found.rows if isinstance(rows, inet_diag.Rows)]
+    return [struct.unpack_from("=I", rows.data, at + 68)[0] for rows in netlink_rows for at in rows._places()]
 
 
 @pytest.mark.kernel
@@ -222,5 +325,5 @@ def test_mixed_messages_of_the_real_kernel_are_taken_apart(pair: Pair) -> None:
         orphans.place.entered(),
     ):
         source = SockDiag()
-        assert Reader().read(source) == {State.FIN_WAIT2: 50, State.ESTABLISHED: 50}
+        assert take(source).counts == {State.FIN_WAIT2: 50, State.ESTABLISHED: 50}
         source.close()

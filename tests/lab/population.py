@@ -11,7 +11,7 @@ from typing import Self
 
 from exporter.tcp.states import State
 from tests.lab.netns import Namespace
-from tests.lab.population_worker import CLIENT_PORTS
+from tests.lab.population_worker import CLIENT_PORTS, SILENT
 from tests.lab.witness import by_state, mini_sockets, wait_for
 
 SETTINGS: Mapping[str, object] = {
@@ -35,8 +35,8 @@ class Population:
     are each other's ends as far as their numbers go; the rest have lost theirs. Half of all first closed at the client,
     half at the server. TIME_WAIT is made last and is over after 60 s: see :meth:`top_up_time_wait`.
 
-    Clients without a peer can be added: *remote_ports* are established to as many ports of one address, and
-    *destinations* to one port of as many addresses.
+    Clients without a peer can be added: those in FIN_WAIT1 have a timer running, *remote_ports* are established to as
+    many ports of one address, and *destinations* to one port of as many addresses.
     """
 
     def __init__(  # noqa: PLR0913 - a number for each state
@@ -84,6 +84,8 @@ class Population:
     def __enter__(self) -> Self:
         for name, value in SETTINGS.items():
             self._host.sysctl(name, value)
+        # There and back again, and then it is nobody's.
+        self._host.run("ip", "route", "replace", SILENT, "dev", "lo")
         with ExitStack() as starting:
             starting.callback(_end, self._workers)
             self._before = by_state(self._host)

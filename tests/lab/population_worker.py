@@ -21,9 +21,10 @@ Ends = tuple[socket.socket, socket.socket]
 
 FIRST_PORT = 7000
 CLIENT_PORTS = range(20000, 65000)
+SILENT = "192.0.2.1"
+"""Packets to this address must be lost on the way."""
 
 _SCANNED = "127.0.1.1"
-_SILENT = "192.0.2.1"
 _HTTPS = 443
 _OCTETS = range(256)
 _DEADLINE = 120
@@ -42,7 +43,7 @@ class Worker:
         self._turns = cycle(product(listening, (1, -1)))
         self._clients = ((f"127.{number}.{block}.1", port) for block in range(128) for port in CLIENT_PORTS)
         self.scanned = ((_SCANNED, port) for port in range(number, 1 << 16, workers))
-        self.silent = ((_SILENT, port) for port in cycle(served))
+        self.silent = ((SILENT, port) for port in cycle(served))
         self.destinations = ((f"127.{number}.{128 + block}.{host}", _HTTPS) for block in range(128) for host in _OCTETS)
 
     def connection(self) -> Ends:
@@ -104,10 +105,11 @@ def time_wait(worker: Worker) -> list[socket.socket]:
 
 
 def fin_wait1(worker: Worker) -> list[socket.socket]:
-    """Its peer is silent, so a timer runs until the kernel gives up, after a quarter of an hour."""
+    """Its peer is silent, so a timer runs, until the kernel gives up after a quarter of an hour."""
     first = worker.dialled(next(worker.silent))
     first.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, _REPAIRED)
     first.shutdown(socket.SHUT_WR)
+    first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)  # or it would outlive the worker
     return [first]
 
 

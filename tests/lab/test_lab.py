@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections import Counter
 from itertools import product
 from pathlib import Path
 
@@ -125,9 +126,12 @@ def test_dropped_packets_come_in_again_after_the_flush(host: Namespace) -> None:
 def test_a_population_has_exactly_so_many_sockets_of_each_state(
     fin_wait2: int, close_wait: int, host: Namespace
 ) -> None:
-    expected = {State.ESTABLISHED: 200, State.TIME_WAIT: 101, State.FIN_WAIT2: fin_wait2, State.CLOSE_WAIT: close_wait}
+    held = {State.FIN_WAIT1: 50, State.FIN_WAIT2: fin_wait2, State.CLOSE_WAIT: close_wait}
+    expected = {State.ESTABLISHED: 200, State.TIME_WAIT: 101, **held}
 
-    with Population(host, established=200, time_wait=101, fin_wait2=fin_wait2, close_wait=close_wait) as population:
+    with Population(
+        host, established=200, time_wait=101, fin_wait1=50, fin_wait2=fin_wait2, close_wait=close_wait
+    ) as population:
         found = rows(host)
         assert by_state(host) == population.sockets
         assert population.sockets == expected | {State.LISTEN: population.sockets[State.LISTEN]}
@@ -145,6 +149,22 @@ def test_clients_without_a_peer_are_connected_to_somewhere_else_each(kind: str, 
         assert len({peer.rpartition(":")[2] for peer in peers}) == ports
         assert by_state(host) == population.sockets
     assert by_state(host) == {}
+
+
+@kernel
+def test_a_population_in_fin_wait1_has_timers_running_and_is_gone_with_it(host: Namespace) -> None:
+    with Population(host, fin_wait1=50) as population:
+        timers = [row.timer for row in rows(host) if row.state is State.FIN_WAIT1]
+
+        assert timers == ["persist"] * 50
+        assert by_state(host) == population.sockets
+    assert by_state(host) == {}
+
+
+@kernel
+def test_a_population_is_made_beside_what_is_there(host: Namespace) -> None:
+    with host.entered(), socket.create_server(("127.0.0.1", 0)), Population(host, established=20) as population:
+        assert by_state(host) == population.sockets + Counter({State.LISTEN: 1})
 
 
 @kernel

@@ -2,7 +2,17 @@ import pytest
 
 from exporter.tcp.sockets import Socket
 from exporter.tcp.states import State, Timer
-from exporter.tcp.verdicts import VERDICTS, verdict
+from exporter.tcp.verdicts import (
+    ACCEPT,
+    CLOSE,
+    FIN_TIMEOUT,
+    KEEPALIVE,
+    NOTHING,
+    READ,
+    VERDICTS,
+    Verdict,
+    verdict,
+)
 from tests.kernel.readings import MAKERS, Make, watched
 from tests.lab import recipes
 from tests.lab.netns import Pair
@@ -10,14 +20,14 @@ from tests.lab.recipes import FAMILIES, Family, Recipe
 from tests.lab.witness import wait_for
 
 EXPECTED = {
-    recipes.fin_wait2_held: "nothing",
-    recipes.fin_wait2_held_with_keepalive: "keepalive",
-    recipes.fin_wait2_mini: "fin_timeout",
-    recipes.fin_wait2_full_orphan: "fin_timeout",
-    recipes.close_wait_held: "read",
-    recipes.close_wait_unaccepted: "accept",
-    recipes.close_wait_unread: "read",
-    recipes.close_wait_read: "close",
+    recipes.fin_wait2_held: NOTHING,
+    recipes.fin_wait2_held_with_keepalive: KEEPALIVE,
+    recipes.fin_wait2_mini: FIN_TIMEOUT,
+    recipes.fin_wait2_full_orphan: FIN_TIMEOUT,
+    recipes.close_wait_held: READ,
+    recipes.close_wait_unaccepted: ACCEPT,
+    recipes.close_wait_unread: READ,
+    recipes.close_wait_read: CLOSE,
 }
 
 
@@ -35,11 +45,47 @@ def test_whatever_the_kernel_shows_there_is_a_verdict(state: State, queue: int, 
 
 @pytest.mark.parametrize("state", [state for state in State if state not in VERDICTS])
 def test_other_states_have_none(state: State) -> None:
-    assert verdict(socket(state, inode=1)) == ""
+    assert verdict(socket(state, inode=1)) is None
 
 
-def test_a_source_that_does_not_tell_inodes_allows_none() -> None:
-    assert verdict(socket(State.FIN_WAIT2)) == ""
+@pytest.mark.parametrize("state", VERDICTS)
+def test_a_source_that_does_not_tell_inodes_allows_none(state: State) -> None:
+    assert verdict(socket(state)) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (socket(State.FIN_WAIT2, inode=0, timer=Timer.TIME_WAIT), FIN_TIMEOUT),
+        (socket(State.FIN_WAIT2, inode=0, timer=Timer.KEEPALIVE), FIN_TIMEOUT),
+        (socket(State.FIN_WAIT2, inode=1, timer=Timer.KEEPALIVE), KEEPALIVE),
+        (socket(State.FIN_WAIT2, inode=1, timer=Timer.RETRANSMISSION), NOTHING),
+        (socket(State.FIN_WAIT2, inode=1), NOTHING),
+        (socket(State.FIN_WAIT2, inode=1, queue=7), NOTHING),
+        (socket(State.CLOSE_WAIT, inode=0, queue=1), ACCEPT),
+        (socket(State.CLOSE_WAIT, inode=0), ACCEPT),
+        (socket(State.CLOSE_WAIT, inode=1, queue=1), READ),
+        (socket(State.CLOSE_WAIT, inode=1, timer=Timer.KEEPALIVE), CLOSE),
+    ],
+)
+def test_inode_timer_and_queue_tell_how_a_socket_ends(one: Socket, expected: Verdict) -> None:
+    assert verdict(one) == expected
+
+
+def test_a_verdict_has_a_label_and_a_word() -> None:
+    found = {state: [(one.label, one.word) for one in verdicts] for state, verdicts in VERDICTS.items()}
+
+    assert found == {
+        State.FIN_WAIT2: [("ends_by", "fin_timeout"), ("ends_by", "keepalive"), ("ends_by", "nothing")],
+        State.CLOSE_WAIT: [("waits_for", "accept"), ("waits_for", "read"), ("waits_for", "close")],
+    }
+
+
+def test_only_what_the_kernel_is_about_to_remove_ends_by_itself() -> None:
+    """Keepalive removes a socket only if the peer is gone."""
+    verdicts = [one for of_state in VERDICTS.values() for one in of_state]
+
+    assert [one for one in verdicts if one.ends_by_itself] == [FIN_TIMEOUT]
 
 
 @pytest.mark.kernel
@@ -51,7 +97,7 @@ def test_real_sockets_get_the_verdict_that_they_deserve(recipe: Recipe, family: 
         # The last recv of a recipe may be a moment later than what it made the kernel count.
         wait_for(
             lambda: [verdict(one) for one in watched(make, made.place, made.state)] == [EXPECTED[recipe]] * 3,
-            f"three sockets that wait for {EXPECTED[recipe]}",
+            f"three sockets with the verdict {EXPECTED[recipe].word}",
         )
 
 

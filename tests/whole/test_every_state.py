@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 import pytest
 
-from exporter.count.census import Census, Count, Memory
-from exporter.count.ports import PortBook
-from exporter.count.rules import PortRules, StuckRules
-from exporter.kernel import limits
+from exporter.count.census import Census
+from exporter.count.rules import PortRules
 from exporter.kernel.procfs import Procfs
 from exporter.kernel.psutil_source import Psutil
 from exporter.kernel.sock_diag import SockDiag
 from exporter.kernel.source import Source
+from exporter.sampling.sample import Sampling
+from exporter.settings.config import Config
 from exporter.tcp.states import State
 from tests.lab.netns import Namespace, Pair
 from tests.lab.recipes import EVERY, PORT, Family, Recipe
@@ -25,12 +25,11 @@ SOURCES: tuple[Callable[[], Source], ...] = (SockDiag, Procfs, Psutil)
 
 def census(make: Callable[[], Source], place: Namespace) -> Census:
     """What a source counts in *place*, with all ports named that the recipes use."""
+    named = Config(ports=PortRules(server=frozenset({PORT})))
     with place.entered():
-        source = make()
-        memory = Memory(PortBook(PortRules(server=frozenset({PORT}))))
-        count = Count(memory, StuckRules(), limits.read(), now=0.0)
-        found = count.census(source.read(count.roles_for, count.watch))
-        source.close()
+        sampling = Sampling(named, sources=lambda _: [make])
+        found = sampling.take().census
+        sampling.close()
     return found
 
 
@@ -43,6 +42,6 @@ def test_every_source_counts_what_ss_counts(recipe: Recipe, family: Family, pair
             found = census(make, made.place)
 
             totals = {state: found.total(state) for state in State}
-            of_role = Counter(role for (role, _), counts in found.sockets.items() for _ in range(counts[made.state]))
+            of_role = Counter(row.role for row, counts in found.sockets.items() for _ in range(counts[made.state]))
             assert (make.__name__, totals) == (make.__name__, {state: expected[state] for state in State})
             assert of_role == {made.role: 3}

@@ -6,11 +6,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from exporter.count.census import Census, Count, Memory
-from exporter.count.ports import KEPT_SECONDS, PortBook
-from exporter.count.rules import PortRules, StuckRules
-from exporter.kernel import limits
+from exporter.count.census import Census
+from exporter.count.ports import KEPT_SECONDS
+from exporter.count.rules import PortRules
 from exporter.kernel.sock_diag import SockDiag
+from exporter.sampling.sample import Clocks, Sampling
+from exporter.settings.config import Config
+from exporter.tcp.sockets import OWN, Row
 from exporter.tcp.states import State
 from tests.lab.netns import Namespace
 
@@ -22,11 +24,13 @@ class World:
 
     def __init__(self, host: Namespace, kept: ExitStack) -> None:
         self._host, self._kept = host, kept
-        self._book = PortBook(PortRules())
+        self._now = 0.0
+        self._sampling = Sampling(Config(), Clocks(monotonic=lambda: self._now), lambda _: [SockDiag])
+        kept.callback(self._sampling.close)
         self.servers: dict[int, socket.socket] = {}
 
     def follow(self, rules: PortRules) -> None:
-        self._book.follow(rules)
+        self._sampling.follow(Config(ports=rules))
 
     def listen(self, port: int) -> None:
         with self._host.entered():
@@ -41,15 +45,12 @@ class World:
     def established(self, now: float = 0.0) -> dict[tuple[str, str], int]:
         """Established sockets by role and port, without the zeros."""
         counted = self.census(now).sockets.items()
-        return {key: counts[State.ESTABLISHED] for key, counts in counted if counts[State.ESTABLISHED]}
+        return {(row.role, row.port): counts[State.ESTABLISHED] for row, counts in counted if counts[State.ESTABLISHED]}
 
     def census(self, now: float = 0.0) -> Census:
+        self._now = now
         with self._host.entered():
-            source = SockDiag()
-            count = Count(Memory(self._book), StuckRules(), limits.read(), now)
-            found = count.census(source.read(count.roles_for, count.watch))
-            source.close()
-        return found
+            return self._sampling.take().census
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def test_lists_of_ports_are_followed(world: World) -> None:
         ("client", "8001"): 1,
         ("client", "other"): 1,
     }
-    assert ("server", "9999") in world.census().sockets
+    assert Row(OWN, "server", "9999") in world.census().sockets
 
 
 def test_the_accept_queue_and_its_limit_are_those_of_the_listener(world: World) -> None:
@@ -135,7 +136,7 @@ def test_the_accept_queue_and_its_limit_are_those_of_the_listener(world: World) 
     with world._host.entered():
         waiting = [world._kept.enter_context(socket.create_connection(("127.0.0.1", 8080))) for _ in range(5)]
 
-    queue = world.census().accept_queues["8080"]
+    queue = world.census().accept_queues[Row(OWN, "server", "8080")]
     assert (queue.queued, queue.limit) == (len(waiting), 16)
 
 
