@@ -149,7 +149,7 @@ class Groups:
         known = self._known
         for place, slots in self._stuck_in_stale_places().items():
             oldest = nsmallest(self._each, slots, key=known.since.__getitem__)
-            place.listed = [Listed(known.since[slot], slot, decode(known.keys[slot])) for slot in oldest]
+            place.listed = [Listed(known.since[slot], slot, decode(known.key(slot))) for slot in oldest]
             place.youngest_since = place.listed[-1].since if len(oldest) == self._each else inf
         self._stale_places.clear()
         together = chain.from_iterable(place.listed for place in self._stuck_places)

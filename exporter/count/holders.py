@@ -71,7 +71,7 @@ class Holders:
         """Where to look for the holders that are not known."""
         sought: dict[HolderClue, list[int]] = {clue: [] for clue in self._unknown_listeners()}
         for slot in islice(self._unknown_holders(), max(0, UNKNOWN - len(sought))):
-            sought.setdefault(_clue(decode(self._known.keys[slot])), []).append(slot)
+            sought.setdefault(_clue(decode(self._known.key(slot))), []).append(slot)
         self._sought = sought
         return list(sought)
 
@@ -103,8 +103,8 @@ class Holders:
         for clue, process in found.items():
             slots = self._sought.pop(clue, [])
             for slot in slots:
-                key = self._known.keys[slot]
-                if key and _clue(decode(key)) == clue:  # else another socket is there by now
+                # By now another socket may be there, or none.
+                if self._known.is_alive(slot) and _clue(decode(self._known.key(slot))) == clue:
                     self._learn(slot, process)
             if not slots:
                 self._learn_listener(clue.inode, process)

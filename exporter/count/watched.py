@@ -15,7 +15,7 @@ more; and one that it shows twice, alike or changed meanwhile, is counted once.
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import compress
+from itertools import compress, islice
 from math import inf
 from typing import NamedTuple
 
@@ -33,7 +33,8 @@ from exporter.tcp.verdicts import verdict
 BEHIND_SECONDS = 30.0
 """After such a gap between readings, first sight is no good guess of when a state began."""
 TWINS = 10_000
-"""New rows of one reading at most among which a socket that comes twice is noticed at once; the next reading does."""
+"""New rows of one reading at most among which a socket that comes twice is noticed at once, else with the next; and how
+many are compared with the known ones together. Sets of all of them would be larger than all that is known."""
 
 _UNKNOWN: tuple[int, Process | None] = (0, None)
 
@@ -45,17 +46,19 @@ class Seen:
     """What an attempt at a reading has shown of the watched sockets; made anew for each."""
 
     def __init__(self, known: KnownRows) -> None:
-        self._slot = known.slots.get
+        self._index = known.index
         self.marks = bytearray(known.capacity)
         """1 for each known row that was shown."""
-        self._keys: list[bytes] = []
+        self._keys = bytearray()
+        self._length = 1
+        """Of a key."""
         self._cgroup_ids = array("Q")
         self._silences = array("d")
 
     def add(self, rows: Rows) -> None:
         """Mark the rows that are known, keep the others."""
         keys = rows.keys()
-        slots = list(map(self._slot, keys))
+        slots = self._index.slots(list(map(hash, keys)))
         if None in slots:
             self._meet(rows, keys, slots)
         marks = self.marks
@@ -65,22 +68,19 @@ class Seen:
 
     def _meet(self, rows: Rows, keys: Sequence[bytes], slots: Sequence[int | None]) -> None:
         is_new = bytes(slot is None for slot in slots)
-        self._keys += compress(keys, is_new)
+        self._length = len(keys[0])
+        self._keys += b"".join(compress(keys, is_new))
         for cgroup_id, silence in rows.origins(is_new):
             self._cgroup_ids.append(cgroup_id)
             self._silences.append(silence)
 
-    @property
-    def new(self) -> Sequence[bytes]:
-        """The keys of rows that are not known; one that was shown twice stands there twice."""
-        return self._keys
+    def new_keys(self) -> Iterator[bytes]:
+        """Those of rows that are not known; of one that was shown twice, twice."""
+        return (bytes(self._keys[at : at + self._length]) for at in range(0, len(self._keys), self._length))
 
-    def take_new(self) -> Iterator[tuple[bytes, Origin]]:
-        """Give them away one by one with their origins: in a first reading they are all there is."""
-        for column in (self._keys, self._cgroup_ids, self._silences):
-            column.reverse()
-        while self._keys:
-            yield self._keys.pop(), Origin(self._cgroup_ids.pop(), self._silences.pop())
+    def new(self) -> Iterator[tuple[bytes, Origin]]:
+        """The rows that are not known, with their origins."""
+        return zip(self.new_keys(), map(Origin, self._cgroup_ids, self._silences), strict=True)
 
 
 class Read(NamedTuple):
@@ -164,7 +164,7 @@ class WatchedSockets:
         changed = before.listening ^ roles.listening
         slots = known.alive() if before.ephemeral != roles.ephemeral else known.with_local_port(changed)
         for slot in slots:
-            socket = reading.decode(known.keys[slot])
+            socket = reading.decode(known.key(slot))
             service = roles.service(socket.local_port, socket.remote_port)
             self.groups.move(slot, known.groups[slot].alike._replace(service=service))
 
@@ -178,15 +178,19 @@ class WatchedSockets:
     def _past(self, seen: Seen, decode: Decode) -> _Past:
         """Find earlier rows of the sockets whose rows are new, by identity."""
         past, known = _Past(), self._known
-        new = seen.new if len(known) else ()
-        for slot in known.with_identity(hash(decode(key).identity) for key in new):
-            socket, alike = decode(known.keys[slot]), known.groups[slot].alike
-            past.holders[socket.identity] = alike.cgroup_id, alike.process
-            if seen.marks[slot]:
-                past.shown.add((socket.identity, socket.state))
-            else:
-                past.rows[socket.identity, socket.state] = slot
+        new = seen.new_keys() if len(known) else iter(())
+        while some := {hash(decode(key).identity) for key in islice(new, TWINS)}:
+            for slot in known.with_identity(some):
+                self._note_past(past, slot, decode, is_shown=bool(seen.marks[slot]))
         return past
+
+    def _note_past(self, past: _Past, slot: int, decode: Decode, *, is_shown: bool) -> None:
+        socket, alike = decode(self._known.key(slot)), self._known.groups[slot].alike
+        past.holders[socket.identity] = alike.cgroup_id, alike.process
+        if is_shown:
+            past.shown.add((socket.identity, socket.state))
+        else:
+            past.rows[socket.identity, socket.state] = slot
 
     def _miss(self, missing: Iterable[int]) -> None:
         """Forget the sockets that neither this reading has shown nor the one before."""
@@ -202,10 +206,10 @@ class WatchedSockets:
 
     def _admit(self, seen: Seen, past: _Past, reading: Read) -> None:
         """Take in the new rows, but for those of sockets that have been shown before."""
-        for key, origin in seen.take_new():
+        for key, origin in seen.new():
             socket = reading.decode(key)
             here = socket.identity, socket.state
-            if key in self._known.slots or here in past.shown:
+            if hash(key) in self._known.index or here in past.shown:
                 continue
             if len(past.shown) < TWINS:
                 past.shown.add(here)

@@ -48,7 +48,7 @@ def socket(line: bytes) -> Socket:
 
 def _with_details(found: Socket, columns: list[bytes], line: bytes) -> Socket:
     sent, received = _hexadecimal(columns[4], line)
-    timer, _ = _hexadecimal(columns[5], line)
+    timer, _ = _hexadecimal(columns[5], line, bits=8)
     inode = _inode(columns, line)
     return found._replace(timer=timer, receive_queue=received, send_queue=sent, inode=inode)
 
@@ -69,17 +69,25 @@ def listener(line: bytes) -> Listener:
 
 def _inode(columns: list[bytes], line: bytes) -> int:
     try:
-        return int(columns[9])
+        return _unsigned(columns[9], 10, 64)
     except ValueError:
         raise _malformed(line, "an inode in the tenth column") from None
 
 
-def _hexadecimal(column: bytes, line: bytes) -> tuple[int, int]:
+def _hexadecimal(column: bytes, line: bytes, bits: int = 32) -> tuple[int, int]:
+    """Two numbers, the first of so many *bits*."""
     try:
         left, right = column.split(b":")
-        return int(left, 16), int(right, 16)
+        return _unsigned(left, 16, bits), _unsigned(right, 16, 32)
     except ValueError:
         raise _malformed(line, "tx_queue:rx_queue and tr:tm->when in hexadecimal in columns five and six") from None
+
+
+def _unsigned(digits: bytes, base: int, bits: int) -> int:
+    number = int(digits, base)
+    if not 0 <= number < 1 << bits:
+        raise ValueError(digits)
+    return number
 
 
 def _columns(line: bytes) -> list[bytes]:

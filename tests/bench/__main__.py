@@ -27,12 +27,17 @@ _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main(arguments: Sequence[str]) -> None:
     chosen, divisor = _options(arguments)
     _end_cleanly()
-    print(f"{os.cpu_count()} cores, Linux {os.uname().release.split('-')[0]}, Python {sys.version.split()[0]}")
+    print(_machine())
     before = None
     for name in chosen:
         table = SECTIONS[name](lambda sockets: sockets // divisor)
         print("\n".join(tables.lines(table, before)), flush=True)
         before = table
+
+
+def _machine() -> str:
+    kernel, python = os.uname().release.split("-")[0], sys.version.split()[0]
+    return f"{os.cpu_count()} cores with a load of {os.getloadavg()[0]:.1f}, Linux {kernel}, Python {python}"
 
 
 def _options(arguments: Sequence[str]) -> tuple[Sequence[str], int]:

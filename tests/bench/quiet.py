@@ -10,11 +10,14 @@ from tests.bench import hosts
 from tests.bench.costs import cpu_of
 from tests.bench.daemons import ALL_STUCK, Daemon, running
 from tests.bench.hosts import Scale
-from tests.bench.tables import Table, milliseconds
+from tests.bench.subjects import floor
+from tests.bench.tables import Table, milliseconds, multiple
 from tests.lab import netns
 from tests.lab.witness import wait_for
 
+_INTERVAL = 5
 _SCRAPE_INTERVAL = 15
+_CONFIG = f"interval: {_INTERVAL}s\n"
 _SCRAPES = 6
 _ASKED_AGAIN = 50
 _LISTED = 1000
@@ -25,25 +28,26 @@ _HEAD = ("what", "cost")
 
 def idle(_scale: Scale) -> Table:
     """An hour's worth on a host without sockets, scaled from a minute and a half."""
-    with netns.namespace() as host, running(host, "interval: 5s\n") as daemon:
-        daemon.scrape()
-        _spent(daemon, 1)
-        hourly = 3600 * _spent(daemon, _SCRAPES) / (_SCRAPES * _SCRAPE_INTERVAL)
-    return Table(_TITLE, _HEAD, [("an idle hour, a sample each 5 s, a scrape each 15 s", f"{hourly:.1f} s of CPU")])
+    with netns.namespace() as host, running(host, _CONFIG) as daemon, floor(host) as walk:
+        daemon.live(_SCRAPE_INTERVAL)
+        rounds = [(_spent(daemon) / _SCRAPE_INTERVAL, walk().cpu / _INTERVAL) for _ in range(_SCRAPES)]
+    ours, floors = (statistics.fmean(column) for column in zip(*rounds, strict=True))
+    what = f"an idle hour, sampled each {_INTERVAL} s, scraped each {_SCRAPE_INTERVAL} s"
+    return Table(_TITLE, _HEAD, [(what, f"{3600 * ours:.1f} s of CPU ({multiple(ours / floors)} C at the same pace)")])
 
 
-def _spent(daemon: Daemon, scrapes: int) -> float:
+def _spent(daemon: Daemon) -> float:
+    """From one scrape to the next, in seconds of processor time."""
     begun = cpu_of(daemon.pid)
-    for _ in range(scrapes):
-        time.sleep(_SCRAPE_INTERVAL)
-        daemon.scrape()
+    time.sleep(_SCRAPE_INTERVAL)
+    daemon.scrape()
     return cpu_of(daemon.pid) - begun
 
 
 def listed(scale: Scale) -> Table:
     """The list of stuck sockets, asked for again while it is the same."""
     size = scale(10_000)
-    with netns.namespace() as host, hosts.leaking(size)(host), running(host, f"interval: 5s\n{ALL_STUCK}") as daemon:
+    with netns.namespace() as host, hosts.leaking(size)(host), running(host, _CONFIG + ALL_STUCK) as daemon:
         wait_for(lambda: len(_ask(daemon).listed) == min(size, _LISTED), "the list is full", seconds=60)
         first, *again = _within_one_sample(daemon)
     rows = [

@@ -12,8 +12,8 @@ MINI = bytes(8)
 LOOPBACK = b"\x7f\0\0\1".ljust(16, b"\0")
 
 AF_INET, AF_INET6 = 2, 10
-INFO, MARK, CGROUP_ID = 2, 15, 21
-"""INET_DIAG_INFO, INET_DIAG_MARK, INET_DIAG_CGROUP_ID."""
+INFO, SHUTDOWN, MARK, CGROUP_ID = 2, 8, 15, 21
+"""Attributes INET_DIAG_..., of which SHUTDOWN is a single byte."""
 
 
 def message(body: bytes, kind: int = 18, flags: int = 2, sequence: int = SEQUENCE) -> bytes:

@@ -1,5 +1,6 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.decode.messages import (
     MARK,
     MINI,
     SEQUENCE,
+    SHUTDOWN,
     about,
     attribute,
     cgroup_id,
@@ -193,12 +195,24 @@ def test_a_row_that_changes_is_another(changed: dict[str, Any]) -> None:
     assert key(about(**before)) != key(about(**before | changed))
 
 
+def by_turns(expires: int) -> list[bytes]:
+    """The keys of rows of two lengths, some of which have a timer that runs out in so long."""
+    full = [about(8, port, timer=port % 2, expires=port % 2 * expires) for port in range(1, 9)]
+    mini = [about(5, port, timer=3, expires=expires, attributes=MINI) for port in range(11, 19)]
+    return list(chain.from_iterable(some.keys() for some in mixed(chain(*zip(full, mini, strict=True)))))
+
+
+def test_rows_are_known_again_also_where_others_lie_between_them() -> None:
+    assert by_turns(expires=9) == by_turns(expires=4)
+    assert len(set(by_turns(expires=9))) == 16
+
+
 def test_rows_with_and_without_a_timer_come_out_in_order() -> None:
     """Also from between messages of another length."""
     full = [about(8, port, timer=port % 2, expires=port) for port in range(1, 9)]
     mini = [about(5, port, timer=3, expires=port, attributes=MINI) for port in range(11, 19)]
 
-    found = mixed(one for pair in zip(full, mini, strict=True) for one in pair)
+    found = mixed(chain(*zip(full, mini, strict=True)))
 
     expected = {(State.CLOSE_WAIT, port, port % 2) for port in range(1, 9)}
     expected |= {(State.FIN_WAIT2, port, Timer.TIME_WAIT) for port in range(11, 19)}
@@ -231,8 +245,12 @@ def test_only_the_origins_of_the_chosen_are_told() -> None:
 
 def test_attributes_of_equal_messages_may_stand_in_another_order() -> None:
     """They are found where they are, not where those of the first message are."""
-    mark = attribute(MARK, bytes(4))
-    orders = [mark + cgroup_id(10) + info(1000), info(2000) + mark + cgroup_id(20), cgroup_id(30) + info(3000) + mark]
+    mark, shut = attribute(MARK, bytes(4)), attribute(SHUTDOWN, b"\3")
+    orders = [
+        shut + mark + cgroup_id(10) + info(1000),
+        info(2000) + mark + shut + cgroup_id(20),
+        cgroup_id(30) + info(3000) + mark + shut,
+    ]
 
     found = rows([about(8, attributes=attributes) for attributes in orders])
 
@@ -256,9 +274,9 @@ def test_without_whole_attributes_nothing_is_told(attributes: bytes) -> None:
     assert list(rows([about(8, attributes=attributes)]).origins(b"\1")) == [Origin()]
 
 
-def test_the_origins_of_a_mixture_are_those_of_its_rows() -> None:
+@pytest.mark.parametrize("numbers", [range(1, 3), range(2, 4), range(1, 30), range(1, 31)])
+def test_the_origins_of_a_mixture_are_those_of_its_rows(numbers: range) -> None:
     """Messages of two lengths by turns are filled up to one length, which moves them."""
-    numbers = range(1, 30)
     messages = [
         about(8, local=number, attributes=info(1000 * number) + cgroup_id(number)) if number % 2 else mini(number)
         for number in numbers

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from exporter.kernel.procfs import Procfs
 from exporter.kernel.sock_diag import SockDiag
@@ -41,7 +42,7 @@ class Taken:
     @property
     def keys(self) -> Sequence[bytes]:
         """Of all rows."""
-        return [key for rows in self.rows for key in rows.keys()]  # noqa: SIM118 - rows are no mapping
+        return list(chain.from_iterable(rows.keys() for rows in self.rows))
 
     @property
     def watched(self) -> Sequence[Socket]:
