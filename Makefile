@@ -19,6 +19,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Sections of the benchmark, all by default: make bench ARGS="watched stuck"; it names them with ARGS=--help
 bench: $(VENV)/.test
 	tests/system-packages bench
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -55,7 +55,7 @@ class KnownRows:
         self._identities = array("I")
         """The lowest bits of hashes of the identities."""
         self._local_ports = array("H")
-        self._free: list[int] = []
+        self._free = array("I")
 
     def __len__(self) -> int:
         return len(self.index)
@@ -159,4 +159,4 @@ class KnownRows:
         self.in_vain = bytearray(self.in_vain[slot] for slot in left)
         self._identities = array("I", (self._identities[slot] for slot in left))
         self._local_ports = array("H", (self._local_ports[slot] for slot in left))
-        self._free = []
+        self._free = array("I")
