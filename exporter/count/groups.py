@@ -1,7 +1,7 @@
 """The groups of the watched sockets that are known, kept right while these come, change and go."""
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from heapq import nsmallest
 from itertools import chain
 from math import inf
@@ -9,7 +9,8 @@ from operator import attrgetter
 
 from exporter.count.alike import Alike, Group, Listed, Place
 from exporter.count.known import STUCK, YOUNG, KnownRows
-from exporter.tcp.sockets import Service, Socket
+from exporter.tcp.reading import Decode
+from exporter.tcp.sockets import Service
 from exporter.tcp.states import State
 
 LISTED = 4000
@@ -120,7 +121,7 @@ class Groups:
         if known.since[slot] <= place.youngest_since:
             self._stale_places.add(place)
 
-    def renew(self, decode: Callable[[bytes], Socket]) -> None:
+    def renew(self, decode: Decode) -> None:
         """Find who is the oldest now, and list, where that has changed."""
         if self._stale_groups:
             self._find_oldest()
@@ -145,7 +146,7 @@ class Groups:
                 group.oldest_since = known.since[slot]
         stale.clear()
 
-    def _list(self, decode: Callable[[bytes], Socket]) -> None:
+    def _list(self, decode: Decode) -> None:
         known = self._known
         for place, slots in self._stuck_in_stale_places().items():
             oldest = nsmallest(self._each, slots, key=known.since.__getitem__)

@@ -1,22 +1,20 @@
 """Who holds the stuck sockets: whose process is not known yet, where to look for it, and what has been found."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from exporter.count.alike import Alike, Group, Hold
 from exporter.count.groups import Groups
 from exporter.count.known import STUCK, KnownRows
 from exporter.tcp.holders import NO_PROCESS, HolderClue, Process
+from exporter.tcp.reading import Decode
 from exporter.tcp.sockets import Listener, Socket
 
 UNKNOWN = 10_000
 """Sockets at most whose holder is looked for at one time."""
 VAIN_SECONDS = 60.0
 """How long nobody looks again for a holder that was not found."""
-
-Decode = Callable[[bytes], Socket]
-"""As of a Reading."""
 
 
 class Holders:

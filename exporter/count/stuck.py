@@ -1,6 +1,6 @@
 """What a sample tells of stuck sockets: how many, how old, how they end, who has them, and which they are."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -116,16 +116,22 @@ def _stuck_socket(listed: Listed, group: Group, owners: Mapping[Group, Owner]) -
 
 def _by_row(watched: WatchedSockets, labels: Labels, now: float) -> Mapping[Row, Mapping[State, WatchedCount]]:
     """Put the groups of a row and state together."""
-    table = {row: dict.fromkeys(WATCHED, WatchedCount()) for row in labels.rows()}
+    together: defaultdict[tuple[Row, State], list[Group]] = defaultdict(list)
     for group in watched.groups:
-        row, state = table[labels.row(group.alike.service)], group.alike.state
-        before = row[state]
-        verdicts = Counter(before.verdicts)
+        together[labels.row(group.alike.service), group.alike.state].append(group)
+    table = {row: dict.fromkeys(WATCHED, WatchedCount()) for row in labels.rows()}
+    for (row, state), groups in together.items():
+        table[row][state] = _counted(groups, now)
+    return table
+
+
+def _counted(groups: Sequence[Group], now: float) -> WatchedCount:
+    verdicts: Counter[Verdict] = Counter()
+    for group in groups:
         if group.alike.verdict:
             verdicts[group.alike.verdict] += group.present
-        oldest = max(before.oldest_age, now - group.oldest_since)
-        row[state] = WatchedCount(before.stuck + group.stuck, oldest, verdicts)
-    return table
+    oldest = min(group.oldest_since for group in groups)
+    return WatchedCount(sum(group.stuck for group in groups), now - oldest, verdicts)
 
 
 def _by_owner(owners: Mapping[Group, Owner], labels: Labels, most: int) -> Mapping[OwnerRow, int]:

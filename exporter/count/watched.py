@@ -14,7 +14,7 @@ more; and one that it shows twice, alike or changed meanwhile, is counted once.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import compress, islice
 from math import inf
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from exporter.count.groups import Groups
 from exporter.count.holders import Holders
 from exporter.count.known import EXEMPT, STUCK, YOUNG, KnownRows
 from exporter.tcp.holders import Process
-from exporter.tcp.reading import Rows
+from exporter.tcp.reading import Decode, Rows
 from exporter.tcp.roles import Roles
 from exporter.tcp.sockets import Identity, Listener, Origin, Socket
 from exporter.tcp.states import SILENT, State, Timer
@@ -37,9 +37,6 @@ TWINS = 10_000
 many are compared with the known ones together. Sets of all of them would be larger than all that is known."""
 
 _UNKNOWN: tuple[int, Process | None] = (0, None)
-
-Decode = Callable[[bytes], Socket]
-"""Gives the socket that has a key; see ``Reading.socket``."""
 
 
 class Seen:

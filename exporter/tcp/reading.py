@@ -10,6 +10,9 @@ from typing import NamedTuple, Protocol
 from exporter.tcp.sockets import Listener, Origin, Service, Socket
 from exporter.tcp.states import State
 
+Decode = Callable[[bytes], Socket]
+"""Gives the socket that has a key; see ``Rows.keys``."""
+
 
 class Columns(Protocol):
     """Sockets as columns: each method gives one value per socket, in the same order.
@@ -72,7 +75,7 @@ class Reading:
     """All that are listening."""
     batches: Iterator[Batch]
     """All other sockets. Taking them raises what opening the reading raises; what came before is void then."""
-    socket: Callable[[bytes], Socket]
-    """The socket that has one of the keys of this or an earlier reading."""
+    socket: Decode
+    """For the keys of this and of earlier readings."""
     tells_verdicts: bool = True
     """Whether its sockets have timers, queues and inodes, so that it can be told how they end."""
