@@ -83,9 +83,7 @@ def running(host: Namespace, config: str) -> Iterator[Daemon]:
         file = Path(name) / "config.yaml"
         file.write_text(config)
         with exporter(host, Path(name) / "log", f"--config.file={file}", within=ENDS_WITH_US) as process:
-            client = process.connect()
-            process.clients.append(client)
-            yield Daemon(process.popen.pid, client)
+            yield Daemon(process.popen.pid, process.clients[0])
 
 
 class Footprint(NamedTuple):

@@ -18,7 +18,7 @@ from tests.lab.witness import by_state
 SCRAPES = 400
 _PORTS = (10, 90)
 _SCRAPED = (
-    f"The daemon, sampling and scraped as by Prometheus each second: CPU of a sample, its rendering and a scrape,"
+    "The daemon, sampling and scraped as by Prometheus each second: CPU of a sample, its rendering and a scrape,"
     f" medians of {ROUNDS}, and as a multiple of C's right after each; then {SCRAPES} scrapes, 20 ms apart."
 )
 

@@ -77,24 +77,6 @@ def test_a_bad_configuration_is_a_line_for_each_fault_and_exit_code_2() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (["--web.listen-adress=:1"], "unrecognized arguments: --web.listen-adress=:1"),
-        (["--once=xml"], "argument --once: invalid choice: 'xml'"),
-        (["--log.level=loud"], "argument --log.level: invalid choice: 'loud'"),
-        (["--web.max-requests=-1"], "argument --web.max-requests: expected a number from 0, found '-1'"),
-        (["--web.telemetry-path="], "argument --web.telemetry-path: expected a path that begins with /, found ''"),
-        (["--config.file"], "argument --config.file: expected one argument"),
-    ],
-)
-def test_a_wrong_flag_is_one_line_and_exit_code_2(arguments: list[str], expected: str) -> None:
-    done = run(*arguments)
-
-    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    assert done.stderr.startswith(f"tcp-state-exporter: {expected}")
-
-
-@pytest.mark.parametrize(
     ("address", "expected"),
     [
         ("nonsense", "cannot listen on 'nonsense': expected HOST:PORT, [IPV6]:PORT or :PORT"),

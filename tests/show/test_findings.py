@@ -4,7 +4,6 @@ import pytest
 
 from exporter.count.census import AcceptQueue, Census
 from exporter.count.stuck import WatchedCount
-from exporter.durations import spoken
 from exporter.show.findings import findings, usages
 from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
@@ -109,24 +108,6 @@ def test_what_goes_wrong_on_very_many_ports_is_not_a_very_long_page() -> None:
 
     assert len(found) == 11
     assert found[-1].text == "And 20 more."
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 s"),
-        (0.9, "0 s"),
-        (59.9, "59 s"),
-        (60, "1 min"),
-        (61, "1 min 1 s"),
-        (3600, "1 h"),
-        (11430, "3 h 10 min"),
-        (90061, "1 d 1 h"),
-        (86401, "1 d"),
-    ],
-)
-def test_a_duration_is_said_in_its_two_largest_units(seconds: float, words: str) -> None:
-    assert spoken(seconds) == words
 
 
 def test_nothing_wrong_is_nothing() -> None:
