@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nlargest
 from typing import NamedTuple
 
 from exporter.count.alike import Alike, Group, Listed
@@ -14,6 +15,9 @@ from exporter.tcp.sockets import Row, Service, Socket
 from exporter.tcp.states import WATCHED, State
 from exporter.tcp.verdicts import Verdict
 
+HOLDINGS = 1000
+"""Told at most; of a port scan from here every port has its own."""
+
 
 @dataclass(frozen=True)
 class WatchedCount:
@@ -23,6 +27,8 @@ class WatchedCount:
     oldest_age: float = 0.0
     """In seconds; 0 if there is no socket."""
     verdicts: Mapping[Verdict, int] = field(default_factory=dict)
+    stuck_verdicts: Mapping[Verdict, int] = field(default_factory=dict)
+    """Of the stuck ones."""
 
 
 class OwnerRow(NamedTuple):
@@ -33,6 +39,18 @@ class OwnerRow(NamedTuple):
     cgroup: str
     """``other`` for those that found no place."""
     process: str
+
+
+class Holding(NamedTuple):
+    """The stuck sockets that one owner has of one service in one state."""
+
+    service: Service
+    state: State
+    owner: Owner
+    sockets: int
+    oldest_since: float
+    """When the first of them came into the state, on the monotonic clock."""
+    verdicts: Mapping[Verdict, int]
 
 
 class StuckSocket(NamedTuple):
@@ -58,6 +76,8 @@ class Stuck:
     """Whether the source tells how sockets end."""
     owners: Mapping[OwnerRow, int] | None = None
     """Stuck sockets by owner, most first; None if they are not told."""
+    holdings: Sequence[Holding] = ()
+    """Who has how many, the most first; at most HOLDINGS."""
     listed: Sequence[StuckSocket] = ()
     """The oldest stuck sockets, one by one, the oldest first."""
     now: float = 0.0
@@ -99,6 +119,7 @@ def told(watched: WatchedSockets, labels: Labels, tell: Tell) -> Stuck:
         after=tell.rules.after,
         tells_verdicts=tell.tells_verdicts,
         owners=_by_owner(owners, labels, tell.rules.owners.max) if tell.rules.owners.enabled else None,
+        holdings=_holdings(owners) if tell.rules.owners.enabled else (),
         listed=[_stuck_socket(listed, watched.group(listed), owners) for listed in watched.groups.listed],
         now=tell.now,
         tracked=len(watched),
@@ -126,12 +147,31 @@ def _by_row(watched: WatchedSockets, labels: Labels, now: float) -> Mapping[Row,
 
 
 def _counted(groups: Sequence[Group], now: float) -> WatchedCount:
-    verdicts: Counter[Verdict] = Counter()
+    verdicts, of_stuck = Counter[Verdict](), Counter[Verdict]()
     for group in groups:
         if group.alike.verdict:
             verdicts[group.alike.verdict] += group.present
+            of_stuck[group.alike.verdict] += group.stuck
     oldest = min(group.oldest_since for group in groups)
-    return WatchedCount(sum(group.stuck for group in groups), now - oldest, verdicts)
+    return WatchedCount(sum(group.stuck for group in groups), now - oldest, verdicts, +of_stuck)
+
+
+def _holdings(owners: Mapping[Group, Owner]) -> Sequence[Holding]:
+    together: defaultdict[tuple[Service, State, Owner], list[Group]] = defaultdict(list)
+    for group, held_by in owners.items():
+        together[group.alike.service, group.alike.state, held_by].append(group)
+    found = [_holding(*whose, groups) for whose, groups in together.items()]
+    return nlargest(HOLDINGS, found, key=lambda holding: (holding.sockets, -holding.oldest_since))
+
+
+def _holding(service: Service, state: State, held_by: Owner, groups: Sequence[Group]) -> Holding:
+    verdicts: Counter[Verdict] = Counter()
+    for group in groups:
+        if group.alike.verdict:
+            verdicts[group.alike.verdict] += group.stuck
+    # Those of a group that are not stuck are younger than those that are.
+    oldest = min(group.oldest_since for group in groups)
+    return Holding(service, state, held_by, sum(group.stuck for group in groups), oldest, verdicts)
 
 
 def _by_owner(owners: Mapping[Group, Owner], labels: Labels, most: int) -> Mapping[OwnerRow, int]:
