@@ -3,14 +3,17 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from exporter.count import stuck
-from exporter.count.ports import OTHER, Labels, PortBook
+from exporter.count.ports import OTHER, Labels, PortBook, Traffic
+from exporter.count.services import Services
 from exporter.count.stuck import Stuck, Tell
 from exporter.count.watched import Seen, WatchedSockets
 from exporter.tcp.limits import Limits
 from exporter.tcp.reading import Batch, Bulk, Columns, Counts, Watched
 from exporter.tcp.roles import Roles
+from exporter.tcp.shared_ports import SharedPorts
 from exporter.tcp.sockets import OWN, ROLES, Listener, Role, Row, Service
 from exporter.tcp.states import State
 from exporter.tcp.tally import Destinations, Ports, Tally
@@ -45,12 +48,23 @@ class Census:
         return sum(counts[state] for counts in self.sockets.values())
 
 
+class Memory(NamedTuple):
+    """What one sample knows from those before."""
+
+    watched: WatchedSockets
+    services: Services
+    book: PortBook
+
+
 class Count:
     """The sockets of one reading by state and port, as far as they have been taken; made anew for each attempt."""
 
-    def __init__(self, roles: Roles, listeners: Sequence[Listener], seen: Seen) -> None:
+    def __init__(
+        self, roles: Roles, listeners: Sequence[Listener], seen: Seen, shared: SharedPorts | None = None
+    ) -> None:
         self.roles, self.seen = roles, seen
         self.listeners = listeners
+        self._shared = shared
         self._tallies = {state: Tally(roles) for state in State}
         self._destinations = Destinations()
 
@@ -70,13 +84,20 @@ class Count:
         """Of the local ports; sockets whose port the kernel chose count for their destination, whatever their state."""
         kinds = self.roles.kinds(columns.local_ports())
         self._destinations.add(columns, kinds)
+        if self._shared:
+            self._shared.add(columns, kinds)
         return kinds
 
-    def census(self, watched: WatchedSockets, book: PortBook, limits: Limits, tell: Tell) -> Census:
-        """The census of the complete reading, which *watched* has taken in."""
+    def census(self, memory: Memory, limits: Limits, tell: Tell) -> Census:
+        """The census of the complete reading, which the *memory* of the watched sockets has taken in."""
+        watched = memory.watched
         by_state = self._by_state(watched)
         together = {role: _sum(ports[role] for ports in by_state.values()) for role in ROLES}
-        labels = book.assign(together, limits.ephemeral, tell.now)
+        memory.services.note(together["server"], tell.now)
+        if self._shared:
+            memory.services.learn(self._shared.services(), tell.now)
+        traffic = Traffic(together, _stuck(watched), by_state[State.LISTEN]["server"])
+        labels = memory.book.assign(traffic, limits.ephemeral, tell.now)
         return Census(
             sockets=_by_row(by_state, labels),
             accept_queues=_accept_queues(self.listeners, labels),
@@ -92,6 +113,15 @@ class Count:
         for group in watched.groups:
             self._tallies[group.alike.state].count(group.alike.service, group.present)
         return {state: tally.ports() for state, tally in self._tallies.items()}
+
+
+def _stuck(watched: WatchedSockets) -> Ports:
+    """Stuck sockets by role and port."""
+    found: Ports = {role: Counter() for role in ROLES}
+    for group in watched.groups:
+        if group.stuck:
+            found[group.alike.service.role][group.alike.service.port] += group.stuck
+    return found
 
 
 def _sum(counts: Iterable[Counter[int]]) -> Counter[int]:

@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from exporter.count.census import Count
+from exporter.count.census import Count, Memory
 from exporter.count.ports import PortBook
 from exporter.count.report import Sample
 from exporter.count.rules import OwnerRules
+from exporter.count.services import Services
 from exporter.count.stuck import Tell
 from exporter.count.watched import Read, WatchedSockets
 from exporter.errors import Interrupted, SourceUnavailable
@@ -19,6 +20,7 @@ from exporter.kernel.owners import OwnerSearch
 from exporter.settings.config import Config
 from exporter.tcp.limits import Limits
 from exporter.tcp.reading import Reading
+from exporter.tcp.shared_ports import SharedPorts
 
 LEAST_FOR_OWNERS = 0.25
 """Share of a sample's time that the search for owners gets also where the reading has taken all of it."""
@@ -48,8 +50,7 @@ class Sampling:
         self._limits = LimitsReader()
         self._cgroups = Cgroups(cpu=clocks.cpu)
         self._owners = OwnerSearch(cpu=clocks.cpu)
-        self._book = PortBook(config.ports)
-        self._watched = WatchedSockets()
+        self._memory = Memory(WatchedSockets(), Services(), PortBook(config.ports))
 
     @property
     def source(self) -> str:
@@ -61,8 +62,8 @@ class Sampling:
         if config.source != self._config.source:
             self._source.close()
             self._source = FirstThatWorks(self._sources(config.source))
-            self._watched = WatchedSockets()
-        self._book.follow(config.ports)
+            self._forget_sockets()
+        self._memory.book.follow(config.ports)
         self._limits.forget()
         self._config = config
 
@@ -75,11 +76,11 @@ class Sampling:
         at, now, begun = self._clocks.wall(), self._clocks.monotonic(), self._clocks.cpu()
         limits, rules = self._limits.read(now), self._config.stuck
         count, reading = self._read(limits, now)
-        self._watched.take_in(count.seen, Read(now, reading.listeners, count.roles, rules.after, reading.socket))
+        self._memory.watched.take_in(count.seen, Read(now, reading.listeners, count.roles, rules.after, reading.socket))
         left = max(seconds - (self._clocks.cpu() - begun), seconds * LEAST_FOR_OWNERS)
         self._find_owners(rules.owners, reading, now, left)
         tell = Tell(now, rules, reading.tells_verdicts, self._cgroups.path)
-        census = count.census(self._watched, self._book, limits, tell)
+        census = count.census(self._memory, limits, tell)
         return Sample(census, at, now, self._clocks.monotonic() - now)
 
     def _read(self, limits: Limits, now: float) -> tuple[Count, Reading]:
@@ -89,7 +90,7 @@ class Sampling:
                 return self._read_undisturbed(limits, now)
             except SourceUnavailable as unavailable:
                 self._source.give_up(unavailable)
-                self._watched = WatchedSockets()
+                self._forget_sockets()
 
     def _read_undisturbed(self, limits: Limits, now: float) -> tuple[Count, Reading]:
         """A reading that was interrupted is tried once more."""
@@ -99,15 +100,21 @@ class Sampling:
             return self._attempt(limits, now)
 
     def _attempt(self, limits: Limits, now: float) -> tuple[Count, Reading]:
-        with self._source.reading(silences=self._watched.is_behind(now)) as reading:
-            roles = self._book.roles(reading.listeners, limits.ephemeral, now)
-            count = Count(roles, reading.listeners, self._watched.seen())
+        memory = self._memory
+        with self._source.reading(silences=memory.watched.is_behind(now)) as reading:
+            roles = memory.services.roles(reading.listeners, self._config.ports.server, limits.ephemeral, now)
+            shared = SharedPorts() if memory.services.is_looking(now) else None
+            count = Count(roles, reading.listeners, memory.watched.seen(), shared)
             for batch in reading.batches:
                 count.add(batch)
         return count, reading
 
+    def _forget_sockets(self) -> None:
+        """Each source knows them by keys of its own."""
+        self._memory = self._memory._replace(watched=WatchedSockets())
+
     def _find_owners(self, rules: OwnerRules, reading: Reading, now: float, seconds: float) -> None:
-        holders = self._watched.holders
+        holders = self._memory.watched.holders
         if rules.enabled:
             self._cgroups.look(holders.cgroup_ids(), now)
         if not (rules.enabled and rules.processes):

@@ -1,8 +1,8 @@
 """Which end of a connection is ours, told from its two ports.
 
-A socket whose local port listens belongs to that service, and so does one whose local port lies outside the
-ephemeral range while the remote one lies inside: its listener has just died. Every other socket was dialled from
-here, to the remote port.
+A socket whose local port listens, or is known to be a service's, belongs to that service, and so does one whose local
+port lies outside the ephemeral range while the remote one lies inside: its listener has just died. But who dials from a
+reserved port, as NFS and RPC do, is no server. Every other socket was dialled from here, to the remote port.
 
 Most sockets are told by their local port alone. ``Roles.kinds`` is that knowledge as a table of one byte a port, so
 that a whole column of ports is looked up without a line of Python for each.
@@ -21,9 +21,12 @@ UNDECIDED = 1
 FIRST_LISTENING = 2
 _KINDS = 256
 
+RESERVED = range(512, 1024)
+"""Local ports that a privileged program may dial from to prove that it is one: bindresvport(3), rresvport(3)."""
+
 
 class Roles:
-    """The roles that follow from the *listening* ports, the busiest first, and the *ephemeral* range."""
+    """The roles that follow from the ports of services, the busiest first, and the *ephemeral* range."""
 
     def __init__(self, listening: Iterable[int], ephemeral: range) -> None:
         self.ephemeral = ephemeral
@@ -40,7 +43,7 @@ class Roles:
 
     @property
     def listening(self) -> frozenset[int]:
-        """The listening ports."""
+        """The ports of services."""
         return frozenset(self._listening)
 
     def kinds(self, local_ports: Iterable[int]) -> bytes:
@@ -56,7 +59,7 @@ class Roles:
         """What the socket with these two ports is counted under."""
         if local in self._services:
             return self._services[local]
-        if local not in self.ephemeral and remote in self.ephemeral:
+        if local not in self.ephemeral and local not in RESERVED and remote in self.ephemeral:
             return Service("server", local)
         return Service("client", remote)
 

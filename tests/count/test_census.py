@@ -5,9 +5,10 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.count.census import AcceptQueue, Census, Count
+from exporter.count.census import AcceptQueue, Census, Count, Memory
 from exporter.count.ports import PortBook
 from exporter.count.rules import PortRules, StuckRules
+from exporter.count.services import Services
 from exporter.count.stuck import Tell
 from exporter.count.watched import Read, WatchedSockets
 from exporter.tcp.columns import batches, unpacked
@@ -32,12 +33,13 @@ def census(
     more: Iterable[Batch] = (),
 ) -> Census:
     """Of one reading of *sockets*, and of what is in *more* batches."""
-    book, watched, limits = PortBook(rules or PortRules()), WatchedSockets(), Limits()
-    counting = Count(book.roles(listeners, limits.ephemeral, now=0.0), listeners, watched.seen())
+    memory, limits = Memory(WatchedSockets(), Services(), PortBook(rules or PortRules())), Limits()
+    roles = memory.services.roles(listeners, frozenset(), limits.ephemeral, now=0.0)
+    counting = Count(roles, listeners, memory.watched.seen())
     for batch in (*batches(sockets), *more):
         counting.add(batch)
-    watched.take_in(counting.seen, Read(0.0, listeners, counting.roles, StuckRules().after, unpacked))
-    return counting.census(watched, book, limits, Tell(0.0, StuckRules(), tells_verdicts=True, cgroups=lambda _: ""))
+    memory.watched.take_in(counting.seen, Read(0.0, listeners, counting.roles, StuckRules().after, unpacked))
+    return counting.census(memory, limits, Tell(0.0, StuckRules(), tells_verdicts=True, cgroups=lambda _: ""))
 
 
 @given(
