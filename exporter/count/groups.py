@@ -73,6 +73,12 @@ class Groups:
             self.leave(slot)
             self.join(slot, alike)
 
+    def restate(self, slot: int, status: int, alike: Alike) -> None:
+        """Give the row another status and another group."""
+        self.leave(slot)
+        self._known.status[slot] = status
+        self.join(slot, alike)
+
     def promote(self, slot: int) -> None:
         """Call the row stuck, which has been YOUNG."""
         self._known.status[slot] = STUCK

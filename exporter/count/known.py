@@ -22,8 +22,10 @@ EXEMPT = 1
 """Ends by itself: never stuck."""
 YOUNG = 2
 STUCK = 3
+MOVING = 4
+"""As old as one that is stuck, but data still moves on it."""
 
-_ALIVE = frozenset({EXEMPT, YOUNG, STUCK})
+_ALIVE = frozenset({EXEMPT, YOUNG, STUCK, MOVING})
 _ONLY_STUCK = frozenset({STUCK})
 _UNMARKED = frozenset({0})
 _NO_GROUP: Any = None
@@ -47,7 +49,7 @@ class KnownRows:
         self.since = array("d")
         """When the socket came into its state, in seconds on a monotonic clock."""
         self.status = bytearray()
-        """FREE, EXEMPT, YOUNG or STUCK."""
+        """FREE, EXEMPT, YOUNG, STUCK or MOVING."""
         self.missed = bytearray()
         """1 where the last reading has not shown the row."""
         self.in_vain = bytearray()

@@ -6,8 +6,9 @@ series that come and go cannot be graphed, nor alerted on. All other ports share
 The ports that the configuration names always have a place. The others have places by need: who has stuck sockets goes
 before who has several, that before who has one or two, that before who only listens, that before who is gone. Who has a
 place is taken to need it as much as it did at any time in the last ten minutes, and gives it up only to who needs it
-more, so that a label in use does not flap; and who comes and has no more than one or two sockets gets none until it has
-been there for some time, since data connections and scans open one port after the other.
+more, so that a label in use does not flap. Data connections and scans open one port after the other: who comes with
+one or two sockets, inside the ephemeral range or when half of the places are taken, gets no label until it has been
+there for some time.
 
 A remote port inside the ephemeral range may be a service's, but so may be any that a peer happened to dial from: it has
 to be shared by some sockets, unless it lies below where most systems begin to dial from.
@@ -161,7 +162,10 @@ class PortBook:
         least = min((holder.need(now) for holder in holders.values()), default=Need.GONE)
         ports = _needing_more(role, traffic, least if len(holders) >= places else Need.GONE)
         found = [port for port in ports if port not in holders and self._may_have(role, port, sockets, ephemeral)]
-        needs = {port: traffic.need(role, port) for port in self._settled(role, found, traffic, now)}
+        settled, is_crowded = self._settled(role, found, now), 2 * len(holders) > places
+        may_pass = {port for port in found if port not in settled and (is_crowded or _is_anybodys(port, ephemeral))}
+        found_needs = {port: traffic.need(role, port) for port in found}
+        needs = {port: need for port, need in found_needs.items() if need >= Need.SEVERAL or port not in may_pass}
         first = nsmallest(places, needs, key=lambda port: (-needs[port], port in ephemeral, -sockets[port], port))
         return [(needs[port], port) for port in first]
 
@@ -170,20 +174,22 @@ class PortBook:
         chosen = self._rules.listening if role == "server" else self._rules.client is None
         if not chosen or port in self._named(role):
             return False
-        is_service = port not in ephemeral or port < DEFAULT_EPHEMERAL.start or sockets[port] >= SEVERAL
-        return role == "server" or is_service
+        return role == "server" or sockets[port] >= SEVERAL or not _is_anybodys(port, ephemeral)
 
-    def _settled(self, role: Role, ports: Collection[int], traffic: Traffic, now: float) -> Iterable[int]:
-        """Those of the *ports* that are here to stay, or have several sockets."""
+    def _settled(self, role: Role, ports: Collection[int], now: float) -> Collection[int]:
+        """Those of the *ports* that have been there for some time, or since before the first sample."""
         before = self._new[role]
         seen = dict.fromkeys(ports, now - SETTLED_SECONDS) if before is None else before
         self._new[role] = {port: seen.get(port, now) for port in islice(ports, _REMEMBERED)}
-        for port in ports:
-            if traffic.need(role, port) >= Need.SEVERAL or now - seen.get(port, now) >= SETTLED_SECONDS:
-                yield port
+        return {port for port in ports if now - seen.get(port, now) >= SETTLED_SECONDS}
 
     def _named(self, role: Role) -> frozenset[int]:
         return self._rules.server if role == "server" else self._rules.client or frozenset()
+
+
+def _is_anybodys(port: int, ephemeral: range) -> bool:
+    """Whether it may be a port that somebody happened to dial from, or that a transfer happened to get."""
+    return port in ephemeral and port >= DEFAULT_EPHEMERAL.start
 
 
 def _needing_more(role: Role, traffic: Traffic, need: Need) -> Iterable[int]:

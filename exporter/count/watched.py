@@ -16,13 +16,15 @@ more; and one that it shows twice, alike or changed meanwhile, is counted once.
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import compress, islice
-from math import inf
+from math import isnan, nan
 from typing import NamedTuple
 
 from exporter.count.alike import Alike, Group, Listed, hold
 from exporter.count.groups import Groups
 from exporter.count.holders import Holders
-from exporter.count.known import EXEMPT, STUCK, YOUNG, KnownRows
+from exporter.count.known import EXEMPT, MOVING, STUCK, YOUNG, KnownRows
+from exporter.count.moving import Moving
+from exporter.tcp import verdicts
 from exporter.tcp.holders import Process
 from exporter.tcp.reading import Decode, Rows
 from exporter.tcp.roles import Roles
@@ -40,36 +42,59 @@ _UNKNOWN: tuple[int, Process | None] = (0, None)
 
 
 class Seen:
-    """What an attempt at a reading has shown of the watched sockets; made anew for each."""
+    """What an attempt at a reading has shown of the watched sockets; made anew for each.
 
-    def __init__(self, known: KnownRows) -> None:
-        self._index = known.index
+    *asked* is a mask of the slots of known rows of which it has to be told since when no data has moved.
+    """
+
+    def __init__(self, known: KnownRows, asked: bytearray, now: float, *, is_behind: bool) -> None:
+        self._known, self._now = known, now
+        self._asks = any(asked)
+        self.asked = asked
+        self.asks = is_behind or self._asks
+        """Whether the reading should tell since when sockets are silent."""
         self.marks = bytearray(known.capacity)
         """1 for each known row that was shown."""
+        self.idle: dict[int, float] = {}
+        """As in ``moving.Idle``."""
         self._keys = bytearray()
         self._length = 1
         """Of a key."""
         self._cgroup_ids = array("Q")
-        self._silences = array("d")
+        self._silences, self._idle = array("d"), array("d")
 
     def add(self, rows: Rows) -> None:
         """Mark the rows that are known, keep the others."""
         keys = rows.keys()
-        slots = self._index.slots(list(map(hash, keys)))
+        slots = self._known.index.slots(list(map(hash, keys)))
         if None in slots:
             self._meet(rows, keys, slots)
+        if self._asks:
+            self._ask(rows, slots)
         marks = self.marks
         for slot in slots:
             if slot is not None:
                 marks[slot] = 1
 
+    def _ask(self, rows: Rows, slots: Sequence[int | None]) -> None:
+        chosen = bytes(slot is not None and self.asked[slot] for slot in slots)
+        for slot, origin in zip(compress(slots, chosen), rows.origins(chosen), strict=True):
+            if slot is not None and origin.idle is not None:
+                self.note_idle(slot, origin.idle)
+
+    def note_idle(self, slot: int, seconds: float) -> None:
+        """No data has moved for so many *seconds*; that is of interest if some did after the state began."""
+        if seconds < self._now - self._known.since[slot]:
+            self.idle[slot] = seconds
+
     def _meet(self, rows: Rows, keys: Sequence[bytes], slots: Sequence[int | None]) -> None:
         is_new = bytes(slot is None for slot in slots)
         self._length = len(keys[0])
         self._keys += b"".join(compress(keys, is_new))
-        for cgroup_id, silence in rows.origins(is_new):
+        for cgroup_id, silence, idle in rows.origins(is_new):
             self._cgroup_ids.append(cgroup_id)
             self._silences.append(silence)
+            self._idle.append(nan if idle is None else idle)
 
     def new_keys(self) -> Iterator[bytes]:
         """Those of rows that are not known; of one that was shown twice, twice."""
@@ -77,7 +102,8 @@ class Seen:
 
     def new(self) -> Iterator[tuple[bytes, Origin]]:
         """The rows that are not known, with their origins."""
-        return zip(self.new_keys(), map(Origin, self._cgroup_ids, self._silences), strict=True)
+        idle = (None if isnan(seconds) else seconds for seconds in self._idle)
+        return zip(self.new_keys(), map(Origin, self._cgroup_ids, self._silences, idle), strict=True)
 
 
 class Read(NamedTuple):
@@ -114,17 +140,18 @@ class WatchedSockets:
         self._known = KnownRows()
         self.groups = Groups(self._known)
         self.holders = Holders(self._known, self.groups)
+        self._moving = Moving(self._known, self.groups)
         self._roles: Roles | None = None
         self._after: Mapping[State, float] = {}
         self._read_at: float | None = None
 
-    def is_behind(self, now: float) -> bool:
-        """Whether the silence of sockets would tell more than this memory."""
-        return self._read_at is None or now - self._read_at > BEHIND_SECONDS
+    def seen(self, now: float) -> Seen:
+        """Begin a reading at *now*; one that fails is just dropped.
 
-    def seen(self) -> Seen:
-        """Begin a reading; one that fails is just dropped."""
-        return Seen(self._known)
+        In the first one, and after a gap, the silence of sockets tells more than this memory.
+        """
+        is_behind = self._read_at is None or now - self._read_at > BEHIND_SECONDS
+        return Seen(self._known, self._moving.doubtful(now), now, is_behind=is_behind)
 
     def __len__(self) -> int:
         """The sockets of the last reading."""
@@ -146,7 +173,7 @@ class WatchedSockets:
         self._miss(slot for slot in missing if slot not in changed)
         self._admit(seen, past, reading)
         self._miss(past.rows.values())
-        self._promote(reading)
+        self._moving.judge(reading.after, seen.asked, seen.idle, reading.now, reading.decode)
         self.holders.follow(reading.listeners, reading.now)
         self._read_at = reading.now
         if self._known.is_sparse:
@@ -212,13 +239,24 @@ class WatchedSockets:
                 past.shown.add(here)
             before = past.rows.pop(here, None)
             since = _first_sight(socket, origin, reading.now) if before is None else self._known.since[before]
+            moves = before is not None and self._known.status[before] == MOVING and origin.idle is None
             if before is not None:
                 self._forget(before)
-            self._add(key, socket, here[0], since, self._alike(socket, here[0], origin, past, reading.roles))
+            alike = self._alike(socket, here[0], origin, past, reading.roles)
+            slot = self._add(key, socket, here[0], since, alike, moves=moves)
+            if origin.idle is not None:
+                seen.note_idle(slot, origin.idle)
 
-    def _add(self, key: bytes, socket: Socket, identity: Identity, since: float, alike: Alike) -> None:
-        status = EXEMPT if alike.verdict and alike.verdict.ends_by_itself else YOUNG
-        self.groups.join(self._known.add(key, hash(identity), socket.local_port, since, status), alike)
+    def _add(  # noqa: PLR0913 - all that is known of a row
+        self, key: bytes, socket: Socket, identity: Identity, since: float, alike: Alike, *, moves: bool
+    ) -> int:
+        """One that *moves* as the row before it did is left in peace until the next check."""
+        ends = alike.verdict is not None and alike.verdict.ends_by_itself
+        slot = self._known.add(key, hash(identity), socket.local_port, since, EXEMPT if ends else YOUNG)
+        self.groups.join(slot, alike)
+        if moves and not ends:
+            self.groups.restate(slot, MOVING, alike._replace(verdict=verdicts.MOVING[socket.state]))
+        return slot
 
     @staticmethod
     def _alike(socket: Socket, identity: Identity, origin: Origin, past: _Past, roles: Roles) -> Alike:
@@ -226,14 +264,6 @@ class WatchedSockets:
         cgroup_id, process = past.holders.get(identity, _UNKNOWN)
         service = roles.service(socket.local_port, socket.remote_port)
         return Alike(socket.state, service, verdict(socket), hold(socket), origin.cgroup_id or cgroup_id, process)
-
-    def _promote(self, reading: Read) -> None:
-        """Call stuck those that have been in their state for long enough."""
-        latest = {state: reading.now - seconds for state, seconds in reading.after.items()}
-        known = self._known
-        for slot in known.having(YOUNG):
-            if known.since[slot] <= latest.get(known.groups[slot].alike.state, -inf):
-                self.groups.promote(slot)
 
 
 def _first_sight(socket: Socket, origin: Origin, now: float) -> float:

@@ -45,16 +45,17 @@ _EXPIRES = slice(52, 56)
 # queue, inode. Ports are big-endian, and read by themselves.
 _FIELDS = struct.Struct("=BBBx4x32s4xQ4xII4xI")
 _PORTS = struct.Struct(">4xHH")
-_LISTENER = struct.Struct("=56xII4xI")
+_LISTENER = struct.Struct("=B7x16s32xII4xI")
 
 _AF_INET6 = 10
 
 # struct nlattr: nla_len (with this header), nla_type; attributes are padded to a multiple of 4 bytes. What is read of
-# struct tcp_info (linux/tcp.h) is tcpi_last_ack_recv, in milliseconds.
+# struct tcp_info (linux/tcp.h) are tcpi_last_data_sent, tcpi_last_data_recv and tcpi_last_ack_recv, in milliseconds.
 _ATTRIBUTE = struct.Struct("=HH")
 _INFO = 2
+_V6ONLY = 11
 _CGROUP_ID = 21
-_VALUES = {_INFO: struct.Struct("=HH56xI"), _CGROUP_ID: struct.Struct("=HHQ")}
+_VALUES = {_INFO: struct.Struct("=HH44xI4xII"), _V6ONLY: struct.Struct("=HHB"), _CGROUP_ID: struct.Struct("=HHQ")}
 
 _STATES = {int(state): state for state in State}
 _ONLY = {state: frozenset({int(state)}) for state in COUNTED}
@@ -126,18 +127,26 @@ class Rows(NamedTuple):
     def origins(self, chosen: bytes) -> Iterator[Origin]:
         """See ``reading.Rows``."""
         places = list(compress(self._places(), chosen))
-        for cgroup_id, silence in zip(self._values(_CGROUP_ID, places), self._values(_INFO, places), strict=True):
-            yield Origin(cgroup_id or 0, (silence or 0) / 1000)
+        for cgroup, info in zip(self._values(_CGROUP_ID, places), self._values(_INFO, places), strict=True):
+            cgroup_id = cgroup[0] if cgroup else 0
+            if info is None:
+                yield Origin(cgroup_id)
+            else:
+                sent, received, acknowledged = info
+                yield Origin(cgroup_id, acknowledged / 1000, min(sent, received) / 1000)
 
     def listeners(self) -> Iterator[Listener]:
         """Read as listening sockets, whose queue fields mean the accept queue and its limit."""
         places = list(self._places())
-        for at, cgroup_id in zip(places, self._values(_CGROUP_ID, places), strict=True):
+        told = zip(places, self._values(_CGROUP_ID, places), self._values(_V6ONLY, places), strict=True)
+        for at, cgroup, v6only in told:
             local, _ = _PORTS.unpack_from(self.data, at + _MESSAGE.start)
-            queued, backlog, inode = _LISTENER.unpack_from(self.data, at + _MESSAGE.start)
-            yield Listener(local, queued, backlog, inode, cgroup_id or 0)
+            family, address, queued, backlog, inode = _LISTENER.unpack_from(self.data, at + _MESSAGE.start)
+            address = address if family == _AF_INET6 else address[:4]
+            is_v6only = bool(v6only[0]) if v6only else None
+            yield Listener(local, queued, backlog, inode, cgroup[0] if cgroup else 0, address, is_v6only)
 
-    def _values(self, kind: int, places: Sequence[int]) -> Iterable[int | None]:
+    def _values(self, kind: int, places: Sequence[int]) -> Iterable[Sequence[int] | None]:
         """Of the attribute of each message, None where it has none. Messages of one length have it in one place."""
         usual = _find(self.data, places[0], self._end(places[0]), kind) if places else None
         if usual is None:
@@ -145,13 +154,13 @@ class Rows(NamedTuple):
         form = _VALUES[kind]
         found = map(form.unpack_from, repeat(self.data), [at + usual for at in places])
         return (
-            value if (of, length >= form.size) == (kind, True) else self._value(kind, at)
-            for at, (length, of, value) in zip(places, found, strict=True)
+            values if (of, length >= form.size) == (kind, True) else self._values_of(kind, at)
+            for at, (length, of, *values) in zip(places, found, strict=True)
         )
 
-    def _value(self, kind: int, at: int) -> int | None:
+    def _values_of(self, kind: int, at: int) -> Sequence[int] | None:
         behind = _find(self.data, at, self._end(at), kind)
-        return None if behind is None else int(_VALUES[kind].unpack_from(self.data, at + behind)[2])
+        return None if behind is None else _VALUES[kind].unpack_from(self.data, at + behind)[2:]
 
     def _end(self, at: int) -> int:
         """Of the message that begins at *at*."""

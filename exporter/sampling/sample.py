@@ -101,10 +101,11 @@ class Sampling:
 
     def _attempt(self, limits: Limits, now: float) -> tuple[Count, Reading]:
         memory = self._memory
-        with self._source.reading(silences=memory.watched.is_behind(now)) as reading:
+        seen = memory.watched.seen(now)
+        with self._source.reading(silences=seen.asks) as reading:
             roles = memory.services.roles(reading.listeners, self._config.ports.server, limits.ephemeral, now)
             shared = SharedPorts() if memory.services.is_looking(now) else None
-            count = Count(roles, reading.listeners, memory.watched.seen(), shared)
+            count = Count(roles, reading.listeners, seen, shared)
             for batch in reading.batches:
                 count.add(batch)
         return count, reading

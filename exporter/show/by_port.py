@@ -76,8 +76,10 @@ def _oldest_ages(census: Census) -> _Numbers:
 def _by_verdict(state: State, census: Census) -> _Numbers:
     if census.stuck.tells_verdicts:
         for row, by_state in census.stuck.watched.items():
-            verdicts = by_state[state].verdicts
-            yield row, {verdict.word: verdicts.get(verdict, 0) for verdict in VERDICTS[state]}
+            words = {verdict.word: 0 for verdict in VERDICTS[state]}
+            for verdict, sockets in by_state[state].verdicts.items():
+                words[verdict.word] += sockets
+            yield row, words
 
 
 def _of_verdicts(name: str, help_text: str, state: State) -> _Family:
@@ -102,12 +104,12 @@ _FAMILIES = (
     ),
     _of_verdicts(
         "fin_wait2_sockets",
-        "Sockets in FIN_WAIT2 by what can end them: tcp_fin_timeout, keepalive, or nothing.",
+        "Sockets in FIN_WAIT2 by what can end them: tcp_fin_timeout, keepalive, the transfer that goes on, or nothing.",
         State.FIN_WAIT2,
     ),
     _of_verdicts(
         "close_wait_sockets",
-        "Sockets in CLOSE_WAIT by what the process has yet to do: accept, read or close.",
+        "Sockets in CLOSE_WAIT by what the process has yet to do: accept, read, end its transfer, or close.",
         State.CLOSE_WAIT,
     ),
 )

@@ -40,7 +40,7 @@ class Rows(Columns, Protocol):
         """Each row without what changes by itself: a key that was there before is a socket that has not changed."""
 
     def origins(self, chosen: bytes) -> Iterable[Origin]:
-        """What is told of a socket once."""
+        """What is told of a socket beside its row."""
 
 
 class Bulk(NamedTuple):

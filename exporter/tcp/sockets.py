@@ -50,15 +50,22 @@ class Listener(NamedTuple):
     """As of a Socket."""
     cgroup_id: int = 0
     """As of an Origin."""
+    address: bytes = bytes(4)
+    """In network order, 4 bytes of IPv4 or 16 of IPv6; all zeros for any address (the wildcard)."""
+    is_v6only: bool | None = None
+    """Whether one of IPv6 takes no connections of IPv4 (IPV6_V6ONLY), or None where the source does not tell."""
 
 
 class Origin(NamedTuple):
-    """What is told of a socket once, and need not be asked again."""
+    """What is told of a socket beside its row, and asked for when that is of use."""
 
     cgroup_id: int = 0
     """Inode of the cgroup v2 directory that the socket was made in, or 0 where the source does not tell."""
     silence: float = 0.0
     """Seconds since the peer last acknowledged anything, or 0 where that was not asked for or the source does not
+    tell."""
+    idle: float | None = None
+    """Seconds since data was last sent or received, or None where that was not asked for or the source does not
     tell."""
 
 

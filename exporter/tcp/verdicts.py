@@ -5,9 +5,13 @@
                  inode, keepalive timer       keepalive     held: removed if the peer stops to answer
                  inode, no timer              nothing       held: stays until the process or the peer acts
     CLOSE_WAIT   no inode                     accept        nobody has accepted it; counts in the queue of its listener
-                 inode, receive queue not 0   read          data is unread, or the FIN, which counts as one byte
-                 inode, receive queue 0       close         the process has read the end of the stream and does not
-                                                            close: it will hardly ever do
+                 inode, receive queue over 1  read          data is unread
+                 inode, receive queue 0, 1    close         there is nothing to read but the end of the stream: the
+                                                            process has seen it, or need not look, and does not close
+
+The FIN counts as one byte of the receive queue until it is read. A keepalive timer ends also who waits to be closed, if
+the peer is dead. Of a socket that data still moves on, half-closed as it is, all this is not to be said: it ends when
+the transfer does, which the row does not show.
 
 An orphan in FIN_WAIT2 shows the keepalive timer for the part of tcp_fin_timeout above 60 s (tcp_rcv_state_process in
 net/ipv4/tcp_input.c), and the TIME_WAIT timer after that; the inode tells it from a held socket.
@@ -29,39 +33,49 @@ class Verdict(NamedTuple):
     """Value of that label."""
     ends_by_itself: bool = False
     """Whether a timer of the kernel's is about to remove it: then it is never stuck."""
+    ends_with_peer: bool = False
+    """Whether it is removed if the peer is dead."""
 
 
 FIN_TIMEOUT = Verdict("ends_by", "fin_timeout", ends_by_itself=True)
-KEEPALIVE = Verdict("ends_by", "keepalive")
+KEEPALIVE = Verdict("ends_by", "keepalive", ends_with_peer=True)
+RECEIVES = Verdict("ends_by", "transfer")
 NOTHING = Verdict("ends_by", "nothing")
 ACCEPT = Verdict("waits_for", "accept")
 READ = Verdict("waits_for", "read")
+READ_WITH_KEEPALIVE = Verdict("waits_for", "read", ends_with_peer=True)
+SENDS = Verdict("waits_for", "transfer")
 CLOSE = Verdict("waits_for", "close")
+CLOSE_WITH_KEEPALIVE = Verdict("waits_for", "close", ends_with_peer=True)
 
 VERDICTS: Mapping[State, tuple[Verdict, ...]] = {
-    State.FIN_WAIT2: (FIN_TIMEOUT, KEEPALIVE, NOTHING),
-    State.CLOSE_WAIT: (ACCEPT, READ, CLOSE),
+    State.FIN_WAIT2: (FIN_TIMEOUT, KEEPALIVE, RECEIVES, NOTHING),
+    State.CLOSE_WAIT: (ACCEPT, READ, READ_WITH_KEEPALIVE, SENDS, CLOSE, CLOSE_WITH_KEEPALIVE),
 }
-"""All that there can be for a state."""
+"""All that there can be for a state; some share a word."""
 
-# Whether a process holds the socket, and: in FIN_WAIT2, whether a keepalive timer runs; in CLOSE_WAIT, whether anything
-# is unread.
-_TABLE = {
-    (State.FIN_WAIT2, False, False): FIN_TIMEOUT,
-    (State.FIN_WAIT2, False, True): FIN_TIMEOUT,
-    (State.FIN_WAIT2, True, True): KEEPALIVE,
-    (State.FIN_WAIT2, True, False): NOTHING,
-    (State.CLOSE_WAIT, False, False): ACCEPT,
-    (State.CLOSE_WAIT, False, True): ACCEPT,
-    (State.CLOSE_WAIT, True, True): READ,
-    (State.CLOSE_WAIT, True, False): CLOSE,
+MOVING: Mapping[State, Verdict] = {State.FIN_WAIT2: RECEIVES, State.CLOSE_WAIT: SENDS}
+"""Of a held socket that data still moves on."""
+
+_FIN = 1
+
+# Whether a keepalive timer runs; in CLOSE_WAIT also, whether data is unread.
+_HELD = {
+    (State.FIN_WAIT2, True, False): KEEPALIVE,
+    (State.FIN_WAIT2, False, False): NOTHING,
+    (State.CLOSE_WAIT, False, True): READ,
+    (State.CLOSE_WAIT, True, True): READ_WITH_KEEPALIVE,
+    (State.CLOSE_WAIT, False, False): CLOSE,
+    (State.CLOSE_WAIT, True, False): CLOSE_WITH_KEEPALIVE,
 }
+_LEFT = {State.FIN_WAIT2: FIN_TIMEOUT, State.CLOSE_WAIT: ACCEPT}
 
 
 def verdict(socket: Socket) -> Verdict | None:
     """One of VERDICTS of the socket's state; None for other states, and where the source does not tell inodes."""
     if socket.inode is None or socket.state not in VERDICTS:
         return None
-    is_fin_wait2 = socket.state is State.FIN_WAIT2
-    detail = socket.timer == Timer.KEEPALIVE if is_fin_wait2 else socket.receive_queue > 0
-    return _TABLE[socket.state, socket.inode != 0, detail]
+    if not socket.inode:
+        return _LEFT[socket.state]
+    is_unread = socket.state is State.CLOSE_WAIT and socket.receive_queue > _FIN
+    return _HELD[socket.state, socket.timer == Timer.KEEPALIVE, is_unread]

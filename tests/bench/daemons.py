@@ -56,6 +56,10 @@ class Daemon:
         assert found
         return int(found[1])
 
+    def require_samples(self) -> None:
+        """An exporter whose samples fail would be cheap."""
+        assert re.search(r"^tcpstate_up 1", self.scrape(), re.MULTILINE), "samples fail"
+
     def searches(self) -> bool:
         """Whether there are stuck sockets whose owners are not known yet."""
         return re.search(r'^tcpstate_stuck_sockets_by_owner\{.*process=""', self.scrape(), re.MULTILINE) is not None
@@ -113,4 +117,5 @@ def _settled_peak(daemon: Daemon) -> int:
         assert time.monotonic() < end, f"not within {_LONGEST} s: settled memory, all owners known"
         before = peak_of(daemon.pid)
         daemon.live(_SETTLES)
+    daemon.require_samples()
     return peak_of(daemon.pid)

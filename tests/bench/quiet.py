@@ -10,8 +10,7 @@ from tests.bench import hosts
 from tests.bench.costs import cpu_of
 from tests.bench.daemons import ALL_STUCK, Daemon, running
 from tests.bench.hosts import Scale
-from tests.bench.subjects import floor
-from tests.bench.tables import Table, milliseconds, multiple
+from tests.bench.tables import Table, milliseconds
 from tests.lab import netns
 from tests.lab.witness import wait_for
 
@@ -28,20 +27,16 @@ _HEAD = ("what", "cost")
 
 def idle(_scale: Scale) -> Table:
     """An hour's worth on a host without sockets, scaled from a minute and a half."""
-    with netns.namespace() as host, running(host, _CONFIG) as daemon, floor(host) as walk:
+    with netns.namespace() as host, running(host, _CONFIG) as daemon:
         daemon.live(_SCRAPE_INTERVAL)
-        rounds = [(_spent(daemon) / _SCRAPE_INTERVAL, walk().cpu / _INTERVAL) for _ in range(_SCRAPES)]
-    ours, floors = (statistics.fmean(column) for column in zip(*rounds, strict=True))
+        daemon.require_samples()
+        begun = cpu_of(daemon.pid)
+        for _ in range(_SCRAPES):
+            time.sleep(_SCRAPE_INTERVAL)
+            daemon.scrape()
+        hourly = 3600 * (cpu_of(daemon.pid) - begun) / (_SCRAPES * _SCRAPE_INTERVAL)
     what = f"an idle hour, sampled each {_INTERVAL} s, scraped each {_SCRAPE_INTERVAL} s"
-    return Table(_TITLE, _HEAD, [(what, f"{3600 * ours:.1f} s of CPU ({multiple(ours / floors)} C at the same pace)")])
-
-
-def _spent(daemon: Daemon) -> float:
-    """From one scrape to the next, in seconds of processor time."""
-    begun = cpu_of(daemon.pid)
-    time.sleep(_SCRAPE_INTERVAL)
-    daemon.scrape()
-    return cpu_of(daemon.pid) - begun
+    return Table(_TITLE, _HEAD, [(what, f"{hourly:.1f} s of CPU")])
 
 
 def listed(scale: Scale) -> Table:

@@ -48,6 +48,7 @@ def _scraped(size: int, served: int) -> Sequence[str]:
         sockets = f"{by_state(host).total():,}"
         samples = [_sampled(daemon, walk) for _ in range(ROUNDS)]
         waits = sorted(_wait(daemon) for _ in range(SCRAPES))
+        daemon.require_samples()
         return sockets, str(served), _series(daemon), megabytes(peak_of(daemon.pid)), *_costs(samples), *_times(waits)
 
 

@@ -43,7 +43,7 @@ def read(  # noqa: PLR0913 - all that a reading can bring
     origins: Mapping[Socket, Origin] | None = None,
 ) -> None:
     """Have *watched* take in a reading that shows these *sockets*."""
-    seen = watched.seen()
+    seen = watched.seen(now)
     seen.add(shown(sockets, origins))
     roles = Roles(listening, EPHEMERAL)
     watched.take_in(seen, Read(now, listeners, roles, StuckRules().after if after is None else after, unpacked))

@@ -35,7 +35,7 @@ def census(
     """Of one reading of *sockets*, and of what is in *more* batches."""
     memory, limits = Memory(WatchedSockets(), Services(), PortBook(rules or PortRules())), Limits()
     roles = memory.services.roles(listeners, frozenset(), limits.ephemeral, now=0.0)
-    counting = Count(roles, listeners, memory.watched.seen())
+    counting = Count(roles, listeners, memory.watched.seen(0.0))
     for batch in (*batches(sockets), *more):
         counting.add(batch)
     memory.watched.take_in(counting.seen, Read(0.0, listeners, counting.roles, StuckRules().after, unpacked))

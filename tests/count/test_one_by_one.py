@@ -82,7 +82,7 @@ def test_groups_agree_with_one_by_one(steps: list[Step]) -> None:
         now += step.seconds
         sockets = shown_twice(step)
         if step.fails:
-            watched.seen().add(shown(sockets))
+            watched.seen(now).add(shown(sockets))
             continue
         origins = {socket: Origin(silence=step.silence) for socket in sockets}
         read(watched, sockets, now, after=step.after, listening=step.listening, origins=origins)

@@ -126,8 +126,16 @@ def test_who_listens_for_seconds_gets_no_label() -> None:
         made |= labels(book, "server", {21: 9, **data}, now, idle={21: 1, **data})
     assert made == {21}
 
-    found = [labels(book, "server", {8080: 1}, now, idle={8080: 1}) for now in (120, 120 + SETTLED_SECONDS)]
-    assert [8080 in one for one in found] == [False, True]
+    assert labels(book, "server", {8080: 1, 40001: 1}, 120, idle={8080: 1, 40001: 1}) == {21, 8080}
+    assert labels(book, "server", {8080: 1, 40001: 1}, 120 + SETTLED_SECONDS, idle={40001: 1}) == {21, 8080, 40001}
+
+
+def test_when_half_of_the_places_are_taken_ports_with_few_sockets_have_to_stay_to_get_one() -> None:
+    book = PortBook(PortRules(max=4))
+    labels(book, "client", {80: 1, 81: 1, 82: 1})
+
+    assert labels(book, "client", {80: 1, 81: 1, 82: 1, 83: 1}, now=5) == {80, 81, 82}
+    assert labels(book, "client", {80: 1, 81: 1, 82: 1, 83: 1}, now=5 + SETTLED_SECONDS) == {80, 81, 82, 83}
 
 
 def test_a_new_port_with_several_sockets_gets_its_label_at_once() -> None:

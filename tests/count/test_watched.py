@@ -135,7 +135,7 @@ def test_a_reading_that_fails_half_way_loses_no_age() -> None:
     found = WatchedSockets()
     read(found, [FIN_WAIT2, OTHER], 0.0)
 
-    found.seen().add(shown([FIN_WAIT2]))
+    found.seen(5.0).add(shown([FIN_WAIT2]))
     read(found, [FIN_WAIT2, OTHER], 6.0)
 
     assert ages(found, 6.0) == [6.0]
@@ -155,12 +155,12 @@ def test_nothing_is_left_of_sockets_that_are_gone() -> None:
 
 def test_silence_is_asked_for_at_first_and_after_a_gap() -> None:
     found = WatchedSockets()
-    assert found.is_behind(0)
+    assert found.seen(0.0).asks
 
     read(found, [], 0.0)
 
-    assert not found.is_behind(BEHIND_SECONDS)
-    assert found.is_behind(BEHIND_SECONDS + 1)
+    assert not found.seen(BEHIND_SECONDS).asks
+    assert found.seen(BEHIND_SECONDS + 1).asks
 
 
 def test_stuck_is_who_has_been_there_for_the_threshold() -> None:
@@ -199,7 +199,7 @@ def test_other_thresholds_hold_for_those_who_are_there() -> None:
 
 
 def test_a_socket_that_changes_has_another_verdict_and_is_as_stuck_as_before() -> None:
-    found, unread = WatchedSockets(), HELD._replace(state=State.CLOSE_WAIT, receive_queue=1)
+    found, unread = WatchedSockets(), HELD._replace(state=State.CLOSE_WAIT, receive_queue=5)
     verdicts = []
     for now, socket in ((0.0, unread), (100.0, unread), (105.0, unread._replace(receive_queue=0))):
         read(found, [socket], now, after={State.CLOSE_WAIT: 60.0})

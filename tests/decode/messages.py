@@ -63,9 +63,13 @@ def cgroup_id(number: int) -> bytes:
     return attribute(CGROUP_ID, struct.pack("=Q", number))
 
 
-def info(silence: int, size: int = 232) -> bytes:
-    """The attribute with struct tcp_info of so many bytes; tcpi_last_ack_recv says the *silence*, in milliseconds."""
-    return attribute(INFO, struct.pack("=56xI", silence).ljust(size, b"\0"))
+def info(silence: int, size: int = 232, *, sent: int = 9000, received: int = 8000) -> bytes:
+    """The attribute with struct tcp_info of so many bytes.
+
+    tcpi_last_ack_recv says the *silence*, tcpi_last_data_sent and tcpi_last_data_recv when data moved, all in
+    milliseconds.
+    """
+    return attribute(INFO, struct.pack("=44xI4xII", sent, received, silence).ljust(size, b"\0"))
 
 
 def stream(messages: Iterable[bytes]) -> bytes:

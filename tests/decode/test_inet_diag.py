@@ -233,7 +233,14 @@ def test_what_is_told_beside_a_row_is_no_part_of_its_key() -> None:
 def test_the_origin_tells_cgroup_and_silence() -> None:
     found = rows([about(8, attributes=info(5250) + cgroup_id(4242)), about(8, attributes=info(0) + cgroup_id(1))])
 
-    assert list(found.origins(every(2))) == [Origin(4242, 5.25), Origin(1, 0.0)]
+    assert list(found.origins(every(2))) == [Origin(4242, 5.25, 8.0), Origin(1, 0.0, 8.0)]
+
+
+@pytest.mark.parametrize(("sent", "received", "idle"), [(1500, 90000, 1.5), (90000, 250, 0.25), (7, 7, 0.007)])
+def test_a_connection_is_idle_since_data_moved_in_either_direction(sent: int, received: int, idle: float) -> None:
+    found = rows([about(8, attributes=info(5000, sent=sent, received=received))])
+
+    assert [origin.idle for origin in found.origins(b"\1")] == [idle]
 
 
 def test_only_the_origins_of_the_chosen_are_told() -> None:
@@ -254,7 +261,7 @@ def test_attributes_of_equal_messages_may_stand_in_another_order() -> None:
 
     found = rows([about(8, attributes=attributes) for attributes in orders])
 
-    assert list(found.origins(every(3))) == [Origin(10, 1.0), Origin(20, 2.0), Origin(30, 3.0)]
+    assert list(found.origins(every(3))) == [Origin(10, 1.0, 8.0), Origin(20, 2.0, 8.0), Origin(30, 3.0, 8.0)]
 
 
 @pytest.mark.parametrize(
@@ -288,7 +295,7 @@ def test_the_origins_of_a_mixture_are_those_of_its_rows(numbers: range) -> None:
         for one, origin in zip(sockets(some), some.origins(every(len(some.states))), strict=True)
     ]
 
-    assert sorted(found) == [(n, Origin(n, float(n)) if n % 2 else Origin()) for n in numbers]
+    assert sorted(found) == [(n, Origin(n, float(n), 8.0) if n % 2 else Origin()) for n in numbers]
 
 
 def mini(local: int) -> bytes:

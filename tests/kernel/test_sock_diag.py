@@ -184,7 +184,7 @@ def test_silence_and_cgroup_are_told_of_each_row() -> None:
 
     [rows] = take(SockDiag(kernel.connect), silences=True).rows
 
-    assert list(rows.origins(b"\1")) == [Origin(42, 5.0)]
+    assert list(rows.origins(b"\1")) == [Origin(42, 5.0, 8.0)]
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.EPERM, errno.EACCES])

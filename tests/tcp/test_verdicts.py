@@ -5,10 +5,12 @@ from exporter.tcp.states import State, Timer
 from exporter.tcp.verdicts import (
     ACCEPT,
     CLOSE,
+    CLOSE_WITH_KEEPALIVE,
     FIN_TIMEOUT,
     KEEPALIVE,
     NOTHING,
     READ,
+    READ_WITH_KEEPALIVE,
     VERDICTS,
     Verdict,
     verdict,
@@ -24,7 +26,7 @@ EXPECTED = {
     recipes.fin_wait2_held_with_keepalive: KEEPALIVE,
     recipes.fin_wait2_mini: FIN_TIMEOUT,
     recipes.fin_wait2_full_orphan: FIN_TIMEOUT,
-    recipes.close_wait_held: READ,
+    recipes.close_wait_held: CLOSE,
     recipes.close_wait_unaccepted: ACCEPT,
     recipes.close_wait_unread: READ,
     recipes.close_wait_read: CLOSE,
@@ -64,8 +66,12 @@ def test_a_source_that_does_not_tell_inodes_allows_none(state: State) -> None:
         (socket(State.FIN_WAIT2, inode=1, queue=7), NOTHING),
         (socket(State.CLOSE_WAIT, inode=0, queue=1), ACCEPT),
         (socket(State.CLOSE_WAIT, inode=0), ACCEPT),
-        (socket(State.CLOSE_WAIT, inode=1, queue=1), READ),
-        (socket(State.CLOSE_WAIT, inode=1, timer=Timer.KEEPALIVE), CLOSE),
+        (socket(State.CLOSE_WAIT, inode=1, queue=2), READ),
+        (socket(State.CLOSE_WAIT, inode=1, queue=1), CLOSE),
+        (socket(State.CLOSE_WAIT, inode=1), CLOSE),
+        (socket(State.CLOSE_WAIT, inode=1, timer=Timer.KEEPALIVE), CLOSE_WITH_KEEPALIVE),
+        (socket(State.CLOSE_WAIT, inode=1, timer=Timer.KEEPALIVE, queue=1), CLOSE_WITH_KEEPALIVE),
+        (socket(State.CLOSE_WAIT, inode=1, timer=Timer.KEEPALIVE, queue=2), READ_WITH_KEEPALIVE),
     ],
 )
 def test_inode_timer_and_queue_tell_how_a_socket_ends(one: Socket, expected: Verdict) -> None:
@@ -73,11 +79,23 @@ def test_inode_timer_and_queue_tell_how_a_socket_ends(one: Socket, expected: Ver
 
 
 def test_a_verdict_has_a_label_and_a_word() -> None:
-    found = {state: [(one.label, one.word) for one in verdicts] for state, verdicts in VERDICTS.items()}
+    found = {
+        state: list(dict.fromkeys((one.label, one.word) for one in verdicts)) for state, verdicts in VERDICTS.items()
+    }
 
     assert found == {
-        State.FIN_WAIT2: [("ends_by", "fin_timeout"), ("ends_by", "keepalive"), ("ends_by", "nothing")],
-        State.CLOSE_WAIT: [("waits_for", "accept"), ("waits_for", "read"), ("waits_for", "close")],
+        State.FIN_WAIT2: [
+            ("ends_by", "fin_timeout"),
+            ("ends_by", "keepalive"),
+            ("ends_by", "transfer"),
+            ("ends_by", "nothing"),
+        ],
+        State.CLOSE_WAIT: [
+            ("waits_for", "accept"),
+            ("waits_for", "read"),
+            ("waits_for", "transfer"),
+            ("waits_for", "close"),
+        ],
     }
 
 
@@ -86,6 +104,7 @@ def test_only_what_the_kernel_is_about_to_remove_ends_by_itself() -> None:
     verdicts = [one for of_state in VERDICTS.values() for one in of_state]
 
     assert [one for one in verdicts if one.ends_by_itself] == [FIN_TIMEOUT]
+    assert [one for one in verdicts if one.ends_with_peer] == [KEEPALIVE, READ_WITH_KEEPALIVE, CLOSE_WITH_KEEPALIVE]
 
 
 @pytest.mark.kernel

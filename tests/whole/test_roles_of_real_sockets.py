@@ -7,8 +7,8 @@ from contextlib import ExitStack
 import pytest
 
 from exporter.count.census import Census
-from exporter.count.ports import KEPT_SECONDS
 from exporter.count.rules import PortRules
+from exporter.count.services import KEPT_SECONDS
 from exporter.kernel.sock_diag import SockDiag
 from exporter.sampling.sample import Clocks, Sampling
 from exporter.settings.config import Config
@@ -74,15 +74,24 @@ def test_a_server_that_has_died_keeps_its_sockets(world: World) -> None:
     assert world.established() == {("server", "8080"): 2, ("client", "8080"): 2}
 
 
-def test_a_server_inside_the_ephemeral_range_is_known_for_ten_minutes_after_its_death(world: World) -> None:
+def test_a_server_inside_the_ephemeral_range_is_known_for_as_long_as_its_sockets_live(world: World) -> None:
     world.listen(50051)
     world.connect(50051, times=3)
     expected = {("server", "50051"): 3, ("client", "50051"): 3}
 
     assert world.established(now=0) == expected
     world.servers[50051].close()
-    assert world.established(now=KEPT_SECONDS) == expected
-    assert world.established(now=KEPT_SECONDS + 1) != expected
+    for now in (KEPT_SECONDS, KEPT_SECONDS + 1, 2 * KEPT_SECONDS, 3 * KEPT_SECONDS):
+        assert world.established(now) == expected
+
+
+def test_after_a_restart_who_shares_a_local_port_is_a_server_though_nobody_listens(world: World) -> None:
+    world.listen(50051)
+    world.connect(50051, times=60)
+    world.servers[50051].close()
+
+    world.established(now=0)
+    assert world.established(now=5) == {("server", "50051"): 60, ("client", "50051"): 60}
 
 
 def test_a_service_inside_the_ephemeral_range_needs_three_clients_for_a_label(world: World) -> None:
