@@ -29,6 +29,8 @@ class WatchedCount:
     verdicts: Mapping[Verdict, int] = field(default_factory=dict)
     stuck_verdicts: Mapping[Verdict, int] = field(default_factory=dict)
     """Of the stuck ones."""
+    oldest_stuck_age: float = 0.0
+    """In seconds; data may move on a socket that is older."""
 
 
 class OwnerRow(NamedTuple):
@@ -153,7 +155,9 @@ def _counted(groups: Sequence[Group], now: float) -> WatchedCount:
             verdicts[group.alike.verdict] += group.present
             of_stuck[group.alike.verdict] += group.stuck
     oldest = min(group.oldest_since for group in groups)
-    return WatchedCount(sum(group.stuck for group in groups), now - oldest, verdicts, +of_stuck)
+    oldest_stuck = min((group.oldest_since for group in groups if group.stuck), default=now)
+    stuck = sum(group.stuck for group in groups)
+    return WatchedCount(stuck, now - oldest, verdicts, +of_stuck, now - oldest_stuck)
 
 
 def _holdings(owners: Mapping[Group, Owner]) -> Sequence[Holding]:

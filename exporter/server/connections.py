@@ -25,7 +25,8 @@ from exporter.server.listening import Listener
 MAX_HEADER_BYTES = 16 << 10
 MAX_BODY_BYTES = 4 << 10
 BODY_SECONDS = 5.0
-SWEEP_SECONDS = 0.5
+SWEEP_SECONDS = 2.0
+"""How late a connection may be closed. Each look wakes a process that has nothing else to do for most of the time."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from itertools import islice
 from exporter.count.census import Census
 from exporter.count.report import Sample
 from exporter.count.stuck import OwnerRow, Stuck
-from exporter.show.stuck_list import MOST, described
+from exporter.show.stuck_list import MOST
+from exporter.show.stuck_objects import of_socket
 from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
 
@@ -39,7 +40,7 @@ def _port(census: Census, row: Row, counts: Mapping[State, int]) -> dict[str, ob
 
 
 def _stuck(stuck: Stuck) -> list[dict[str, object]]:
-    return [described(socket, stuck.age(socket)) for socket in islice(stuck.sockets(), MOST)]
+    return [of_socket(socket, stuck.age(socket)) for socket in islice(stuck.sockets(), MOST)]
 
 
 def _owner(owner: OwnerRow, sockets: int) -> dict[str, object]:

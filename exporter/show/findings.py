@@ -96,7 +96,7 @@ def _stuck(census: Census) -> Iterator[Finding]:
 
 def _sentence(census: Census, row: Row, state: State, count: WatchedCount) -> str:
     what = f"{sockets_at(count.stuck, row)} stuck in {state.name} {endings(count)}".rstrip()
-    return f"{what}; {_held(census, row, state)}for up to {spoken(count.oldest_age)}."
+    return f"{what}; {_held(census, row, state)}for up to {spoken(count.oldest_stuck_age)}."
 
 
 def _held(census: Census, row: Row, state: State) -> str:

@@ -10,7 +10,7 @@ STYLE = """
     --good-paper: #0f2a18; --bar: #8b949e; }
 }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 76rem; padding: 1.25rem 1rem 3rem; font: 1rem/1.5 system-ui, sans-serif;
+body { margin: 0 auto; max-width: 80rem; padding: 1.25rem 1rem 3rem; font: 1rem/1.5 system-ui, sans-serif;
   color: var(--ink); background: var(--paper); }
 header { display: flex; flex-wrap: wrap; align-items: baseline; gap: .25rem 1.25rem; }
 h1 { font-size: 1.35rem; margin: 0; overflow-wrap: anywhere; }
@@ -19,7 +19,7 @@ small, footer, caption, .faint { color: var(--faint); font-size: .85rem; font-we
 nav a { margin-right: 1rem; }
 a { color: inherit; }
 .finding { margin: .75rem 0 0; padding: .6rem .9rem; border-left: .3rem solid; border-radius: .3rem; font-size: 1.1rem;
-  overflow-wrap: anywhere; }
+  overflow-wrap: anywhere; text-wrap: pretty; }
 .bad { color: var(--bad); background: var(--bad-paper); }
 .warn { color: var(--warn); background: var(--warn-paper); }
 .good { color: var(--good); background: var(--good-paper); }
@@ -29,10 +29,26 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding-bottom: .25rem; }
 th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { font-size: .85rem; }
-.words th, .words td, th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child { text-align: left; }
 td.zero { color: var(--faint); }
 td.bad { font-weight: 600; }
 tfoot { font-weight: 600; }
+.ports th:first-child, .ports td:first-child { position: sticky; left: 0; background: var(--paper); }
+.list th, .list td { text-align: left; vertical-align: top; padding: .25rem .5rem; font-size: .9rem; }
+.list [data-heading="stuck"], .list [data-heading="pid"], .list [data-heading="unread"], .list [data-heading="unsent"] {
+  text-align: right; }
+.list td[data-heading="stuck"] { font-weight: 600; }
+.list [data-heading="local"], .list [data-heading="remote"], .list [data-heading="held by"],
+.list [data-heading="how they end"] { white-space: normal; overflow-wrap: anywhere; min-width: 11.75rem; }
+.list [data-heading="held by"] { min-width: 19.5rem; }
+@media (max-width: 60rem) {
+  .list, .list caption, .list tbody { display: block; }
+  .list thead { display: none; }
+  .list tr { display: flex; flex-wrap: wrap; gap: 0 .9rem; padding: .35rem 0; border-bottom: 1px solid var(--line); }
+  .list td[data-heading] { border: 0; padding: 0; min-width: 0; text-align: left; font-size: 1rem; }
+  .list td:empty { display: none; }
+  .list td::before { content: attr(data-heading) " "; color: var(--faint); font-size: .85rem; }
+}
 .usages, .lines { display: grid; gap: .75rem 1.5rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); }
 .usage p :last-child, .line p :last-child { white-space: nowrap; }

@@ -4,26 +4,19 @@ It needs no script, no font and no file beside it, and says so in its content se
 come from this file is escaped.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
-from itertools import islice
 
 from exporter.count.census import Census
 from exporter.count.history import HOUR, Point
 from exporter.count.report import Report
-from exporter.count.stuck import StuckSocket, WatchedCount
-from exporter.durations import spoken
+from exporter.show import page_tables
 from exporter.show.findings import ALL_WELL, NEAR, Usage, findings, usages
 from exporter.show.page_style import STYLE
-from exporter.show.rows import absent, present, rows
-from exporter.show.words import ending, owner_name
-from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
 
-LISTED = 20
-"""Stuck sockets shown one by one."""
 QUEUES = 8
 """Limits shown as bars, the nearest: there is one for each listening port."""
 
@@ -83,8 +76,10 @@ def _warning(report: Report) -> str:
 
 
 def _sections(census: Census, history: Sequence[Point], now: float) -> str:
-    sections = (_findings(census), _table(census), _stuck(census), _usages(census), _lines(census, history, now))
-    return "\n".join(sections)
+    """What matters most first: a phone shows a small part of it."""
+    wrong = _findings(census), page_tables.holders(census.stuck), page_tables.ports(census)
+    around = _usages(census), _lines(census, history, now)
+    return "\n".join([*wrong, *around, page_tables.sockets(census.stuck)])
 
 
 def _findings(census: Census) -> str:
@@ -96,57 +91,6 @@ def _findings(census: Census) -> str:
 
 def _finding(kind: str, text: str) -> str:
     return f'<p class="finding {kind}">{escape(text)}</p>'
-
-
-def _stuck(census: Census) -> str:
-    stuck = census.stuck
-    shown = list(islice(stuck.sockets(), LISTED))
-    if not shown:
-        return ""
-    caption = f"The {len(shown)} oldest of {_number(stuck.total)}." if stuck.total > len(shown) else ""
-    head = _cells("th", ["state", "local", "remote", "age", "how it ends", "unread", "unsent", "held by", "pid"])
-    body = "\n".join(_cells("td", _socket(socket, stuck.age(socket))) for socket in shown)
-    return (
-        f'<h2>Stuck sockets</h2>\n<div class="scroll"><table class="words"><caption>{caption}</caption>'
-        f"<thead>{head}</thead>\n<tbody>{body}</tbody></table></div>"
-    )
-
-
-def _socket(stuck: StuckSocket, age: float) -> Iterable[str]:
-    yield stuck.socket.state.label
-    yield from stuck.socket.ends
-    yield spoken(age)
-    yield ending(stuck.verdict)
-    yield from (_number(queue) if queue else "" for queue in (stuck.socket.receive_queue, stuck.socket.send_queue))
-    yield owner_name(stuck.owner)
-    yield str(stuck.owner.pid or "")
-
-
-def _table(census: Census) -> str:
-    states = present(census)
-    head = _cells("th", ["port", *(state.label for state in states), "total"])
-    body = "\n".join(_port(row, states, census) for row in rows(census))
-    totals = [census.total(state) for state in states]
-    foot = _cells("td", ["all", *map(_number, totals), _number(sum(totals))])
-    others = ", ".join(state.label for state in absent(census))
-    return (
-        f'<h2>By port and state</h2>\n<div class="scroll"><table><thead>{head}</thead>\n<tbody>{body}</tbody>\n'
-        f'<tfoot>{foot}</tfoot></table></div>\n<p class="faint">No socket is in {others}.</p>'
-    )
-
-
-def _port(row: Row, states: Iterable[State], census: Census) -> str:
-    counts = census.sockets[row]
-    watched: Mapping[State, WatchedCount] = census.stuck.watched.get(row, {})
-    cells = "".join(_count(counts[state], watched.get(state, WatchedCount())) for state in states)
-    return f"<tr><td>{escape(row.role)} {escape(row.port)}</td>{cells}<td>{_number(sum(counts.values()))}</td></tr>"
-
-
-def _count(number: int, watched: WatchedCount) -> str:
-    if watched.stuck:
-        why = f"{_number(watched.stuck)} stuck, the oldest for {spoken(watched.oldest_age)}"
-        return f'<td class="bad" title="{why}">{_number(number)}</td>'
-    return f"<td>{_number(number)}</td>" if number else '<td class="zero">0</td>'
 
 
 def _usages(census: Census) -> str:
@@ -181,10 +125,6 @@ def _line(state: State, current: int, history: Sequence[Point], now: float) -> s
         f'<svg viewBox="0 0 1000 100" preserveAspectRatio="none" role="img" aria-label="{state.label}, the last hour">'
         f'<polyline points="{drawn}"/></svg></div>'
     )
-
-
-def _cells(tag: str, cells: Iterable[str]) -> str:
-    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
 def _number(number: float) -> str:

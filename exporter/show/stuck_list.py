@@ -1,59 +1,59 @@
-"""The stuck sockets one by one, as JSON."""
+"""The stuck sockets as JSON, one by one or by who holds them."""
 
 import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import Literal
 
 from exporter.count.report import Sample
-from exporter.count.stuck import StuckSocket
+from exporter.count.stuck import Stuck
+from exporter.show.stuck_objects import of_holding, of_socket
 from exporter.tcp.states import State
-from exporter.tcp.verdicts import VERDICTS
-
-_LABELS = tuple(dict.fromkeys(verdict.label for verdicts in VERDICTS.values() for verdict in verdicts))
 
 USUAL = 100
-"""Sockets that are listed if nobody says how many."""
+"""Objects in the list if nobody says how many."""
 MOST = 1000
-"""Sockets that are listed at most."""
+"""Objects in the list at most."""
+
+Grouping = Literal["holder"]
 
 
 @dataclass(frozen=True)
 class Query:
-    """Which stuck sockets are wanted: the oldest of those in one state and at one port of a service, where given."""
+    """Which stuck sockets are wanted, or whose: those in one state and at one port of a service, where given."""
 
     state: State | None = None
     port: int | None = None
     limit: int = USUAL
+    group: Grouping | None = None
+    """Whether who holds them is wanted; None for the sockets themselves."""
+
+
+_Objects = Iterable[dict[str, object]]
 
 
 def render(sample: Sample, query: Query) -> str:
-    """The stuck sockets that *query* asks for, a line each, the oldest first, and how many there are of all kinds."""
+    """What *query* asks for, a line each, and how many stuck sockets there are of all kinds."""
     stuck = sample.census.stuck
-    found = islice(stuck.sockets(query.state, query.port), query.limit)
-    sockets = ",\n".join(json.dumps(described(socket, stuck.age(socket))) for socket in found)
-    return f'{{"timestamp": {json.dumps(sample.at)}, "stuck": {stuck.total}, "sockets": [\n{sockets}\n]}}\n'
+    name, find = _LISTS[query.group]
+    objects = ",\n".join(json.dumps(found) for found in islice(find(stuck, query), query.limit))
+    return f'{{"timestamp": {json.dumps(sample.at)}, "stuck": {stuck.total}, "{name}": [\n{objects}\n]}}\n'
 
 
-def described(stuck: StuckSocket, age: float) -> dict[str, object]:
-    """The socket, *age* seconds in its state, as a JSON object; null is what is not known."""
-    socket, ends = stuck.socket, stuck.socket.ends
-    return {
-        "state": socket.state.label,
-        "role": stuck.service.role,
-        "port": stuck.service.port,
-        "local": ends.local,
-        "remote": ends.remote,
-        "age_seconds": round(age, 3),
-        **_ways(stuck),
-        "receive_queue": socket.receive_queue,
-        "send_queue": socket.send_queue,
-        "cgroup": stuck.owner.cgroup or None,
-        "pid": stuck.owner.pid or None,
-        "process": stuck.owner.process or None,
-    }
+def _sockets(stuck: Stuck, query: Query) -> _Objects:
+    """The oldest first."""
+    return (of_socket(socket, stuck.age(socket)) for socket in stuck.sockets(query.state, query.port))
 
 
-def _ways(stuck: StuckSocket) -> dict[str, str | None]:
-    """How it ends, under the name of the label that tells it in the metrics."""
-    known = {stuck.verdict.label: stuck.verdict.word} if stuck.verdict else {}
-    return {label: known.get(label) for label in _LABELS}
+def _holdings(stuck: Stuck, query: Query) -> _Objects:
+    """Who has most of them first."""
+    for holding in stuck.holdings:
+        if query.state in {None, holding.state} and query.port in {None, holding.service.port}:
+            yield of_holding(holding, stuck.now)
+
+
+_LISTS: Mapping[Grouping | None, tuple[str, Callable[[Stuck, Query], _Objects]]] = {
+    None: ("sockets", _sockets),
+    "holder": ("holdings", _holdings),
+}

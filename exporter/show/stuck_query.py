@@ -1,12 +1,15 @@
 """The parameters of ``/api/v1/stuck``: from text to a query, or what is wrong with it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from exporter.show.stuck_list import MOST, Query
+from exporter.show.stuck_list import MOST, Grouping, Query
 from exporter.tcp.states import WATCHED, State
 
-_STATES = {state.label: state for state in WATCHED}
+Value = TypeVar("Value")
+
+_STATES: Mapping[str, State] = {state.label: state for state in WATCHED}
+_GROUPINGS: Mapping[str, Grouping] = {"holder": "holder"}
 
 
 class BadQueryError(ValueError):
@@ -24,10 +27,15 @@ def parse(parameters: Mapping[str, Sequence[str]]) -> Query:
     return Query(**{name: _PARAMETERS[name](name, values[0]) for name, values in parameters.items()})
 
 
-def _state(name: str, text: str) -> State:
-    if text not in _STATES:
-        raise BadQueryError(f"{name}: expected one of {', '.join(_STATES)}, found {text[:60]!r}")
-    return _STATES[text]
+def _word(known: Mapping[str, Value]) -> Callable[[str, str], Value]:
+    expected = f"one of {', '.join(known)}" if len(known) > 1 else ", ".join(known)
+
+    def convert(name: str, text: str) -> Value:
+        if text not in known:
+            raise BadQueryError(f"{name}: expected {expected}, found {text[:60]!r}")
+        return known[text]
+
+    return convert
 
 
 def _number(most: int) -> Callable[[str, str], int]:
@@ -40,7 +48,8 @@ def _number(most: int) -> Callable[[str, str], int]:
 
 
 _PARAMETERS: Mapping[str, Callable[[str, str], Any]] = {
-    "state": _state,
+    "state": _word(_STATES),
     "port": _number(65535),
     "limit": _number(MOST),
+    "group": _word(_GROUPINGS),
 }

@@ -270,13 +270,23 @@ def test_stuck_sockets_are_asked_for_by_parameters() -> None:
     assert headers["Content-Type"] == "application/json"
 
 
+def test_holders_are_asked_for_by_a_group() -> None:
+    stuck = Bytes(b'{"holdings": []}')
+    with serving(site(Bytes(), stuck=stuck)) as server:
+        status, _, body = server.get("/api/v1/stuck?group=holder&limit=3")
+
+    assert (status, body) == (200, b'{"holdings": []}')
+    assert stuck.asked == [Query(limit=3, group="holder")]
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [
         ("limit=many", b"limit: expected a number from 1 to 1000, found 'many'\n"),
         ("limit=", b"limit: expected a number from 1 to 1000, found ''\n"),
+        ("group=port", b"group: expected holder, found 'port'\n"),
         ("limit=1&limit=2", b"limit: expected once, found 2 times\n"),
-        ("lmit=1", b"unknown parameter 'lmit', expected state, port, limit\n"),
+        ("lmit=1", b"unknown parameter 'lmit', expected state, port, limit, group\n"),
         ("port=%ff", "port: expected a number from 1 to 65535, found '\ufffd'\n".encode()),
     ],
 )

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from exporter.count.census import AcceptQueue, Census
 from exporter.count.report import REASONS, Reload, Report, Sample
 from exporter.count.rules import StuckRules
-from exporter.count.stuck import OwnerRow, Stuck, StuckSocket, WatchedCount
+from exporter.count.stuck import Holding, OwnerRow, Stuck, StuckSocket, WatchedCount
 from exporter.tcp.holders import Owner
 from exporter.tcp.limits import Limits
 from exporter.tcp.sockets import OWN, Role, Row, Service, Socket
@@ -70,7 +70,13 @@ def watched(**by_label: WatchedCount) -> Mapping[State, WatchedCount]:
 
 def stuck() -> Stuck:
     """Most of those in FIN_WAIT2 will stay."""
-    fin_wait2 = WatchedCount(stuck=280, oldest_age=10800.5, verdicts={FIN_TIMEOUT: 6, NOTHING: 283})
+    fin_wait2 = WatchedCount(
+        stuck=280,
+        oldest_age=10800.5,
+        verdicts={FIN_TIMEOUT: 6, NOTHING: 283},
+        stuck_verdicts={NOTHING: 280},
+        oldest_stuck_age=10800.5,
+    )
     close_wait = WatchedCount(oldest_age=3.0, verdicts={CLOSE: 1})
     return Stuck(
         watched={
@@ -86,10 +92,21 @@ def stuck() -> Stuck:
             OwnerRow(HTTPS, State.FIN_WAIT2, "/system.slice/nginx.service", "nginx"): 270,
             OwnerRow(HTTPS, State.FIN_WAIT2, "other", ""): 10,
         },
+        holdings=[
+            holding(),
+            Holding(Service("server", 443), State.FIN_WAIT2, Owner("", ""), 10, 19750.0, {NOTHING: 10}),
+        ],
         listed=[stuck_socket()],
         now=20000.0,
         tracked=290,
     )
+
+
+NGINX = Owner("/system.slice/nginx.service", "nginx", 4711)
+
+
+def holding() -> Holding:
+    return Holding(Service("server", 443), State.FIN_WAIT2, NGINX, 270, 9199.5, {NOTHING: 270})
 
 
 def stuck_socket() -> StuckSocket:
@@ -99,13 +116,13 @@ def stuck_socket() -> StuckSocket:
         service=Service("server", 443),
         since=9199.5,
         verdict=NOTHING,
-        owner=Owner("/system.slice/nginx.service", "nginx", 4711),
+        owner=NGINX,
     )
 
 
 def healthy() -> Census:
     """The same host when all is well."""
-    return replace(census(), stuck=replace(stuck(), watched={}, owners={}, listed=()))
+    return replace(census(), stuck=replace(stuck(), watched={}, owners={}, holdings=(), listed=()))
 
 
 def sample(now: float = 1000.0) -> Sample:

@@ -15,7 +15,7 @@ HTTP = samples.row("server", "8080")
 
 def with_stuck(state: State, count: WatchedCount, row: Row = HTTP) -> Census:
     census = samples.healthy()
-    watched = {row: samples.watched(**{state.label: count})}
+    watched = {row: samples.watched(**{state.label: replace(count, oldest_stuck_age=count.oldest_age)})}
     return replace(census, stuck=replace(census.stuck, watched=watched))
 
 
@@ -24,17 +24,17 @@ def with_stuck(state: State, count: WatchedCount, row: Row = HTTP) -> Census:
     [
         (
             State.FIN_WAIT2,
-            WatchedCount(289, 10800, {NOTHING: 289}),
+            WatchedCount(289, 10800, stuck_verdicts={NOTHING: 289}),
             "289 sockets on port 8080 are stuck in FIN_WAIT2 and nothing will end them; for up to 3 h.",
         ),
         (
             State.FIN_WAIT2,
-            WatchedCount(1, 150, {NOTHING: 1, FIN_TIMEOUT: 40}),
+            WatchedCount(1, 150, {NOTHING: 30, FIN_TIMEOUT: 40}, {NOTHING: 1}),
             "1 socket on port 8080 is stuck in FIN_WAIT2 and nothing will end it; for up to 2 min 30 s.",
         ),
         (
             State.FIN_WAIT2,
-            WatchedCount(5, 150, {NOTHING: 3, KEEPALIVE: 2}),
+            WatchedCount(5, 150, {NOTHING: 30, KEEPALIVE: 2}, {NOTHING: 3, KEEPALIVE: 2}),
             (
                 "5 sockets on port 8080 are stuck in FIN_WAIT2 (3 that nothing will end, 2 that end only if the peer is"
                 " dead); for up to 2 min 30 s."
@@ -42,7 +42,7 @@ def with_stuck(state: State, count: WatchedCount, row: Row = HTTP) -> Census:
         ),
         (
             State.CLOSE_WAIT,
-            WatchedCount(6, 150, {CLOSE: 3, READ: 2, ACCEPT: 1}),
+            WatchedCount(6, 150, {CLOSE: 3, READ: 20, ACCEPT: 1}, {CLOSE: 3, READ: 2, ACCEPT: 1}),
             (
                 "6 sockets on port 8080 are stuck in CLOSE_WAIT (3 that the process does not close, 2 with unread data,"
                 " 1 that nobody accepts); for up to 2 min 30 s."
@@ -50,12 +50,20 @@ def with_stuck(state: State, count: WatchedCount, row: Row = HTTP) -> Census:
         ),
         (
             State.CLOSE_WAIT,
-            WatchedCount(4, 150, {CLOSE: 4}),
+            WatchedCount(4, 150, {CLOSE: 4}, {CLOSE: 4}),
             "4 sockets on port 8080 are stuck in CLOSE_WAIT and the process does not close them; for up to 2 min 30 s.",
         ),
         (
+            State.CLOSE_WAIT,
+            WatchedCount(4, 150, {CLOSE: 900}, {CLOSE: 3}),
+            (
+                "4 sockets on port 8080 are stuck in CLOSE_WAIT (3 that the process does not close);"
+                " for up to 2 min 30 s."
+            ),
+        ),
+        (
             State.FIN_WAIT2,
-            WatchedCount(4, 150, {}),
+            WatchedCount(4, 150, {NOTHING: 9}),
             "4 sockets on port 8080 are stuck in FIN_WAIT2; for up to 2 min 30 s.",
         ),
         (
@@ -101,7 +109,7 @@ def test_a_limit_that_is_near_is_said_and_one_that_is_reached_is_bad() -> None:
 
 def test_what_goes_wrong_on_very_many_ports_is_not_a_very_long_page() -> None:
     census = samples.healthy()
-    leaking = samples.watched(close_wait=WatchedCount(3, 150, {CLOSE: 3}))
+    leaking = samples.watched(close_wait=WatchedCount(3, 150, stuck_verdicts={CLOSE: 3}))
     watched = {samples.row("server", str(port)): leaking for port in range(1, 31)}
 
     found = findings(replace(census, stuck=replace(census.stuck, watched=watched)))

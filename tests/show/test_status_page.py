@@ -83,15 +83,14 @@ def test_the_page_shows_stuck_sockets_one_by_one() -> None:
     text = words(samples.report())
 
     assert all(word in text for word in ("192.0.2.1:443", "198.51.100.7:50000", "3 h", "nothing ends it", "4711"))
-    assert "The 1 oldest of 280." in text
+    assert "The 1 oldest of 280 stuck sockets." in text
 
 
-def test_cells_with_stuck_sockets_are_marked_and_zeros_are_quiet() -> None:
-    found = status_page.render(samples.report(), (), 1001.0, FRAME)
+def test_the_page_says_who_holds_them_before_anything_else_is_shown() -> None:
+    text = words(samples.report())
 
-    assert '<td class="bad" title="280 stuck, the oldest for 3 h">289</td>' in found
-    assert found.count('<td class="bad"') == 1
-    assert found.count('<td class="zero">0</td>') > 10
+    wrong, holders = text.index("nothing will end them"), text.index("Who holds the stuck sockets")
+    assert wrong < holders < text.index("By port and state") < text.index("Stuck sockets")
 
 
 def test_limits_are_bars() -> None:
@@ -135,13 +134,14 @@ def test_hostile_names_are_text() -> None:
     hostile = "<script>alert(1)</script>"
     stuck = samples.stuck()
     owner = OwnerRow(samples.HTTPS, State.FIN_WAIT2, hostile, hostile)
-    listed = [samples.stuck_socket()._replace(owner=Owner(hostile, hostile, 4711))]
-    census = replace(samples.census(), stuck=replace(stuck, owners={owner: 280}, listed=listed))
+    held_by = Owner(hostile, hostile, 4711)
+    listed, holdings = [samples.stuck_socket()._replace(owner=held_by)], [samples.holding()._replace(owner=held_by)]
+    census = replace(samples.census(), stuck=replace(stuck, owners={owner: 280}, holdings=holdings, listed=listed))
     report = replace(of(census), source=hostile)
 
     found = status_page.render(report, (), 1001.0, Frame(hostile, hostile, [(hostile, hostile)]))
 
     assert "<script" not in found
-    # Twice the host, the link's two, version and source, and in both places of an owner its process; of its cgroup only
-    # what follows the last slash.
-    assert found.count("&lt;script&gt;") == 8
+    # Twice the host, the link's two, version and source, and in the three places of an owner its process; of its cgroup
+    # only what follows the last slash.
+    assert found.count("&lt;script&gt;") == 9

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -7,38 +8,44 @@ from exporter.show.stuck_list import Query
 from exporter.tcp.states import State
 from tests.show import samples
 
+BOTH = ("sockets", Query()), ("holdings", Query(group="holder"))
 
-def test_a_socket_is_an_object_with_all_that_is_known() -> None:
-    found = json.loads(stuck_list.render(samples.sample(), Query()))
 
+@pytest.mark.parametrize(("name", "query"), BOTH)
+def test_the_list_says_when_it_was_so_and_how_many_are_stuck(name: str, query: Query) -> None:
+    found = json.loads(stuck_list.render(samples.sample(), query))
+
+    assert list(found) == ["timestamp", "stuck", name]
     assert (found["timestamp"], found["stuck"]) == (1_700_000_000.0, 280)
-    assert found["sockets"] == [
-        {
-            "state": "fin_wait2",
-            "role": "server",
-            "port": 443,
-            "local": "192.0.2.1:443",
-            "remote": "198.51.100.7:50000",
-            "age_seconds": 10800.5,
-            "ends_by": "nothing",
-            "waits_for": None,
-            "receive_queue": 0,
-            "send_queue": 0,
-            "cgroup": "/system.slice/nginx.service",
-            "pid": 4711,
-            "process": "nginx",
-        }
+
+
+def test_sockets_are_listed_one_by_one() -> None:
+    [socket] = json.loads(stuck_list.render(samples.sample(), Query()))["sockets"]
+
+    assert (socket["local"], socket["age_seconds"], socket["pid"]) == ("192.0.2.1:443", 10800.5, 4711)
+
+
+def test_holders_are_listed_the_biggest_first() -> None:
+    found = json.loads(stuck_list.render(samples.sample(), Query(group="holder")))["holdings"]
+
+    assert [(holding["process"], holding["sockets"], holding["oldest_age_seconds"]) for holding in found] == [
+        ("nginx", 270, 10800.5),
+        (None, 10, 250.0),
     ]
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "sockets", "holdings"),
     [
-        (Query(state=State.FIN_WAIT2), 1),
-        (Query(state=State.CLOSE_WAIT), 0),
-        (Query(port=443), 1),
-        (Query(port=80), 0),
+        (Query(state=State.FIN_WAIT2), 1, 2),
+        (Query(state=State.CLOSE_WAIT), 0, 0),
+        (Query(port=443), 1, 2),
+        (Query(port=80), 0, 0),
+        (Query(limit=1), 1, 1),
     ],
 )
-def test_others_are_left_out(query: Query, found: int) -> None:
-    assert len(json.loads(stuck_list.render(samples.sample(), query))["sockets"]) == found
+def test_others_are_left_out(query: Query, sockets: int, holdings: int) -> None:
+    by_holder = replace(query, group="holder")
+
+    assert len(json.loads(stuck_list.render(samples.sample(), query))["sockets"]) == sockets
+    assert len(json.loads(stuck_list.render(samples.sample(), by_holder))["holdings"]) == holdings

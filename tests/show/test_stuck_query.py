@@ -18,6 +18,10 @@ def test_each_parameter_narrows() -> None:
     assert stuck_query.parse(parameters) == Query(State.CLOSE_WAIT, 8080, 1000)
 
 
+def test_who_holds_them_is_asked_for_by_a_group() -> None:
+    assert stuck_query.parse({"group": ["holder"], "port": ["8080"]}) == Query(port=8080, group="holder")
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -29,7 +33,10 @@ def test_each_parameter_narrows() -> None:
         ({"limit": ["-5"]}, "limit: expected a number from 1 to 1000"),
         ({"limit": [""]}, "limit: expected a number from 1 to 1000, found ''"),
         ({"limit": ["1", "2"]}, "limit: expected once, found 2 times"),
-        ({"sate": ["close_wait"]}, "unknown parameter 'sate', expected state, port, limit"),
+        ({"group": ["port"]}, "group: expected holder, found 'port'"),
+        ({"group": [""]}, "group: expected holder, found ''"),
+        ({"group": ["holder", "holder"]}, "group: expected once, found 2 times"),
+        ({"sate": ["close_wait"]}, "unknown parameter 'sate', expected state, port, limit, group"),
     ],
 )
 def test_a_bad_parameter_is_named_with_what_was_expected(parameters: dict[str, list[str]], message: str) -> None:
@@ -37,7 +44,7 @@ def test_a_bad_parameter_is_named_with_what_was_expected(parameters: dict[str, l
         stuck_query.parse(parameters)
 
 
-@given(st.dictionaries(st.sampled_from(["state", "port", "limit"]), st.lists(st.text(), min_size=1)))
+@given(st.dictionaries(st.sampled_from(["state", "port", "limit", "group"]), st.lists(st.text(), min_size=1)))
 def test_any_parameters_give_a_query_or_a_bad_one(parameters: dict[str, list[str]]) -> None:
     try:
         found = stuck_query.parse(parameters)

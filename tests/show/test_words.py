@@ -1,33 +1,58 @@
 import pytest
 
 from exporter.count.stuck import WatchedCount
-from exporter.show.words import ending, endings, owner_name, short_cgroup
+from exporter.show.rows import Idle
+from exporter.show.words import brief_endings, ending, endings, idle_listeners, owner_name
 from exporter.tcp.holders import Owner
-from exporter.tcp.verdicts import VERDICTS, Verdict
+from exporter.tcp.verdicts import CLOSE, KEEPALIVE, MOVING, NOTHING, READ, VERDICTS, Verdict
+from tests.show import samples
 
 
 @pytest.mark.parametrize("verdict", [verdict for verdicts in VERDICTS.values() for verdict in verdicts])
 def test_every_verdict_of_a_stuck_socket_has_words(verdict: Verdict) -> None:
-    assert bool(ending(verdict)) is not verdict.ends_by_itself
-    assert bool(endings(WatchedCount(1, 150, {verdict: 1}))) is not verdict.ends_by_itself
+    is_never_stuck = verdict.ends_by_itself or verdict in MOVING.values()
+
+    assert bool(ending(verdict)) is not is_never_stuck
+    assert bool(endings(WatchedCount(1, 150, stuck_verdicts={verdict: 1}))) is not is_never_stuck
+    assert bool(brief_endings(samples.holding()._replace(verdicts={verdict: 1}))) is not is_never_stuck
 
 
 def test_what_is_not_known_is_not_said() -> None:
     assert ending(None) == ""
     assert endings(WatchedCount(1, 150)) == ""
+    assert brief_endings(samples.holding()._replace(verdicts={})) == ""
+
+
+def test_sockets_that_are_not_stuck_yet_are_not_told_among_those_that_are() -> None:
+    assert endings(WatchedCount(803, 150, {NOTHING: 922}, {NOTHING: 803})) == "and nothing will end them"
 
 
 @pytest.mark.parametrize(
-    ("path", "short"),
+    ("sockets", "verdicts", "words"),
     [
-        ("/system.slice/nginx.service", "nginx.service"),
-        ("/system.slice/docker-" + "0123456789abcdef" * 4 + ".scope", "docker-0123456789ab.scope"),
-        ("/", ""),
-        ("", ""),
+        (3, {NOTHING: 3}, "nothing ends them"),
+        (1, {NOTHING: 1}, "nothing ends it"),
+        (3, {NOTHING: 2, KEEPALIVE: 1}, "2 nothing ends, 1 if the peer is dead"),
+        (1200, {READ: 100, CLOSE: 1100}, "1,100 not closed, 100 not read"),
+        (3, {CLOSE: 2}, "2 not closed"),
     ],
 )
-def test_a_cgroup_is_called_by_its_last_part(path: str, short: str) -> None:
-    assert short_cgroup(path) == short
+def test_how_the_sockets_of_a_holder_end_is_a_few_words(sockets: int, verdicts: dict[Verdict, int], words: str) -> None:
+    assert brief_endings(samples.holding()._replace(sockets=sockets, verdicts=verdicts)) == words
+
+
+@pytest.mark.parametrize(
+    ("idle", "words"),
+    [
+        (Idle(148, [str(port) for port in range(148)]), "and 148 listening ports without connections"),
+        (Idle(2, ["80", "443"]), "and 2 listening ports without connections: 80, 443"),
+        (Idle(1, ["80"]), "and 1 listening port without connections: 80"),
+        (Idle(3, ["80", "443"]), "and 3 listening ports without connections"),
+        (Idle(0, []), ""),
+    ],
+)
+def test_idle_listeners_are_a_number_and_a_few_of_them_names(idle: Idle, words: str) -> None:
+    assert idle_listeners(idle) == words
 
 
 def test_a_name_cannot_write_to_the_terminal() -> None:

@@ -1,0 +1,88 @@
+"""The tables of the status page: by port and state, who holds what is stuck, and the stuck sockets one by one."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from exporter.count.census import Census
+from exporter.count.stuck import Stuck, WatchedCount
+from exporter.durations import spoken
+from exporter.show import stuck_tables
+from exporter.show.rows import absent, idle, present, rows, stuck_sockets
+from exporter.show.stuck_tables import StuckTable
+from exporter.show.words import idle_listeners
+from exporter.tcp.sockets import Row
+from exporter.tcp.states import State
+
+
+def ports(census: Census) -> str:
+    """What is stuck stands first, so that a phone shows it."""
+    states = present(census)
+    head = "".join(f"<th>{heading}</th>" for heading in ["port", "stuck", *(state.label for state in states), "total"])
+    body = "\n".join(_port(row, states, census) for row in rows(census))
+    return (
+        f'<h2>By port and state</h2>\n<div class="scroll"><table class="ports"><thead><tr>{head}</tr></thead>\n'
+        f"<tbody>{body}</tbody>\n<tfoot>{_totals(census, states)}</tfoot></table></div>\n"
+        f'<p class="faint">{_left_out(census)}</p>'
+    )
+
+
+def _port(row: Row, states: Sequence[State], census: Census) -> str:
+    counts, watched = census.sockets[row], census.stuck.watched.get(row, {})
+    by_state = "".join(_of_state(counts[state], watched.get(state, WatchedCount())) for state in states)
+    name = f"<td>{escape(row.role)} {escape(row.port)}</td>"
+    return f"<tr>{name}{_stuck(stuck_sockets(census, row))}{by_state}{_number(sum(counts.values()))}</tr>"
+
+
+def _stuck(number: int) -> str:
+    return f'<td class="bad">{number:,}</td>' if number else _number(0)
+
+
+def _of_state(number: int, watched: WatchedCount) -> str:
+    if not watched.stuck:
+        return _number(number)
+    why = f"{watched.stuck:,} stuck, the oldest for {spoken(watched.oldest_stuck_age)}"
+    return f'<td class="bad" title="{why}">{number:,}</td>'
+
+
+def _number(number: int) -> str:
+    """Zeros are dots: what there is stands out."""
+    return f"<td>{number:,}</td>" if number else '<td class="zero">.</td>'
+
+
+def _totals(census: Census, states: Sequence[State]) -> str:
+    totals = [census.total(state) for state in states]
+    return f"<tr><td>all</td>{''.join(map(_number, [census.stuck.total, *totals, sum(totals)]))}</tr>"
+
+
+def _left_out(census: Census) -> str:
+    idle_ports, states = idle_listeners(idle(census)), ", ".join(state.label for state in absent(census))
+    sentences = {f"… {idle_ports}.": idle_ports, f"No socket is in {states}.": states}
+    return " ".join(sentence for sentence, subject in sentences.items() if subject)
+
+
+def holders(stuck: Stuck) -> str:
+    """Nothing where nothing is stuck, or owners are not told."""
+    return _list("Who holds the stuck sockets", stuck_tables.holders(stuck))
+
+
+def sockets(stuck: Stuck) -> str:
+    """Nothing where nothing is stuck."""
+    return _list("Stuck sockets", stuck_tables.sockets(stuck))
+
+
+def _list(title: str, table: StuckTable) -> str:
+    """On a phone each line becomes a paragraph, so cells bring their headings along."""
+    if not table.lines:
+        return ""
+    head = _cells("th", {heading: heading for heading in table.lines[0]})
+    body = "\n".join(_cells("td", line) for line in table.lines)
+    caption = f"<caption>{table.caption}</caption>" if table.caption else ""
+    return (
+        f'<h2>{title}</h2>\n<div class="scroll"><table class="list">{caption}<thead>{head}</thead>\n'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cells(tag: str, by_heading: Mapping[str, str]) -> str:
+    cells = (f'<{tag} data-heading="{heading}">{escape(cell)}</{tag}>' for heading, cell in by_heading.items())
+    return f"<tr>{''.join(cells)}</tr>"

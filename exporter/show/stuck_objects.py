@@ -1,0 +1,68 @@
+"""Stuck sockets, and who holds them, as objects of JSON; null is what is not known."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from exporter.count.stuck import Holding, StuckSocket
+from exporter.show.cgroups import container_id
+from exporter.tcp.holders import Owner
+from exporter.tcp.sockets import OWN, Service
+from exporter.tcp.verdicts import VERDICTS
+
+_LABELS = tuple(dict.fromkeys(verdict.label for verdicts in VERDICTS.values() for verdict in verdicts))
+
+
+def of_socket(stuck: StuckSocket, age: float) -> dict[str, object]:
+    """The socket, *age* seconds in its state."""
+    socket, ends = stuck.socket, stuck.socket.ends
+    return {
+        "state": socket.state.label,
+        **_service(stuck.service),
+        "local": ends.local,
+        "remote": ends.remote,
+        "age_seconds": round(age, 3),
+        **_ways(stuck),
+        "receive_queue": socket.receive_queue,
+        "send_queue": socket.send_queue,
+        **_owner(stuck.owner),
+    }
+
+
+def of_holding(holding: Holding, now: float) -> dict[str, object]:
+    """Who holds how many, as of the monotonic time *now*; how they end is told by the words of the metrics."""
+    return {
+        "state": holding.state.label,
+        **_service(holding.service),
+        **_owner(holding.owner),
+        "sockets": holding.sockets,
+        "oldest_age_seconds": round(now - holding.oldest_since, 3),
+        "endings": _endings(holding),
+    }
+
+
+def _endings(holding: Holding) -> Mapping[str, int]:
+    """How many of them have each word; some verdicts share one."""
+    words: Counter[str] = Counter()
+    for verdict, sockets in holding.verdicts.items():
+        words[verdict.word] += sockets
+    return words
+
+
+def _service(service: Service) -> dict[str, object]:
+    netns = {} if service.netns == OWN else {"netns": service.netns}
+    return {"role": service.role, "port": service.port, **netns}
+
+
+def _owner(owner: Owner) -> dict[str, object]:
+    return {
+        "cgroup": owner.cgroup or None,
+        "container_id": container_id(owner.cgroup) or None,
+        "pid": owner.pid or None,
+        "process": owner.process or None,
+    }
+
+
+def _ways(stuck: StuckSocket) -> dict[str, str | None]:
+    """How it ends, under the name of the label that tells it in the metrics."""
+    known = {stuck.verdict.label: stuck.verdict.word} if stuck.verdict else {}
+    return {label: known.get(label) for label in _LABELS}

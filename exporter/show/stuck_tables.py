@@ -1,0 +1,66 @@
+"""The stuck sockets as people see them: who holds how many, and below that one by one."""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from exporter.count.stuck import Holding, Stuck, StuckSocket
+from exporter.durations import spoken
+from exporter.show.words import brief_endings, ending, owner_name
+
+HOLDERS = 20
+LISTED = 20
+"""Stuck sockets that are shown one by one."""
+
+
+class StuckTable(NamedTuple):
+    """The first lines of a list."""
+
+    lines: Sequence[Mapping[str, str]]
+    """Cells by heading; all lines have the same headings."""
+    caption: str
+    """How much of the list these are; empty if all of it."""
+
+
+def holders(stuck: Stuck) -> StuckTable:
+    """Who has most of them first."""
+    shown = stuck.holdings[:HOLDERS]
+    held = sum(holding.sockets for holding in shown)
+    caption = f"The {len(shown)} biggest, with {held:,} of {stuck.total:,} stuck sockets."
+    return StuckTable([_holder(holding, stuck.now) for holding in shown], caption if held < stuck.total else "")
+
+
+def sockets(stuck: Stuck) -> StuckTable:
+    """The oldest first."""
+    shown = list(islice(stuck.sockets(), LISTED))
+    caption = f"The {len(shown)} oldest of {stuck.total:,} stuck sockets."
+    return StuckTable(
+        [_socket(socket, stuck.age(socket)) for socket in shown], caption if len(shown) < stuck.total else ""
+    )
+
+
+def _holder(holding: Holding, now: float) -> Mapping[str, str]:
+    return {
+        "stuck": f"{holding.sockets:,}",
+        "held by": owner_name(holding.owner) or "not known",
+        "pid": str(holding.owner.pid or ""),
+        "port": f"{holding.service.role} {holding.service.port}",
+        "state": holding.state.label,
+        "oldest": spoken(now - holding.oldest_since),
+        "how they end": brief_endings(holding),
+    }
+
+
+def _socket(stuck: StuckSocket, age: float) -> Mapping[str, str]:
+    socket, ends = stuck.socket, stuck.socket.ends
+    return {
+        "state": socket.state.label,
+        "local": ends.local,
+        "remote": ends.remote,
+        "age": spoken(age),
+        "how it ends": ending(stuck.verdict),
+        "unread": f"{socket.receive_queue:,}" if socket.receive_queue else ".",
+        "unsent": f"{socket.send_queue:,}" if socket.send_queue else ".",
+        "held by": owner_name(stuck.owner),
+        "pid": str(stuck.owner.pid or ""),
+    }

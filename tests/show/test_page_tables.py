@@ -1,0 +1,83 @@
+import re
+from dataclasses import replace
+
+from exporter.count.census import Census
+from exporter.show import page_tables
+from exporter.show.page_style import STYLE
+from tests.show import samples
+
+
+def cells(row: str) -> list[str]:
+    return re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)
+
+
+def rows(html: str) -> list[list[str]]:
+    return [cells(row) for row in re.findall(r"<tr>(.*?)</tr>", html)]
+
+
+def test_what_is_stuck_is_a_column_after_the_port() -> None:
+    headings, https, *_, total = rows(page_tables.ports(samples.census()))
+
+    assert headings[:2] == ["port", "stuck"]
+    assert https[:2] == ["server 443", "280"]
+    assert total[:2] == ["all", "280"]
+
+
+def test_cells_with_stuck_sockets_are_marked() -> None:
+    found = page_tables.ports(samples.census())
+
+    assert '<td class="bad">280</td>' in found
+    assert '<td class="bad" title="280 stuck, the oldest for 3 h">289</td>' in found
+    assert found.count('<td class="bad"') == 2
+
+
+def test_zeros_are_dots_and_quiet() -> None:
+    found = page_tables.ports(samples.healthy())
+
+    assert found.count('<td class="zero">.</td>') > 8
+    assert not [row for row in rows(found) if "0" in row]
+
+
+def test_idle_listeners_are_one_line_below_the_table() -> None:
+    ports = {samples.row("server", str(port)): samples.counts(listen=1) for port in range(9000, 9147)}
+    census = samples.census()
+
+    found = page_tables.ports(replace(census, sockets={**census.sockets, **ports}))
+
+    assert [row[0] for row in rows(found)] == ["port", "server 443", "client 5432", "client other", "all"]
+    assert "… and 148 listening ports without connections. No socket is in syn_sent" in found
+
+
+def test_where_all_states_have_sockets_none_is_said_to_have_none() -> None:
+    counts = dict.fromkeys(samples.counts(), 1)
+    everything = replace(samples.healthy(), sockets={samples.HTTPS: counts})
+
+    assert "No socket is in" not in page_tables.ports(everything)
+
+
+def test_holders_are_a_line_each() -> None:
+    headings, nginx, unknown = rows(page_tables.holders(samples.stuck()))
+
+    assert headings == ["stuck", "held by", "pid", "port", "state", "oldest", "how they end"]
+    assert nginx == ["270", "nginx.service (nginx)", "4711", "server 443", "fin_wait2", "3 h", "nothing ends them"]
+    assert unknown[:2] == ["10", "not known"]
+
+
+def test_a_long_list_is_cut_and_says_so() -> None:
+    stuck = replace(samples.stuck(), holdings=[samples.holding()] * 30, listed=[samples.stuck_socket()] * 30)
+
+    assert len(rows(page_tables.holders(stuck))) == len(rows(page_tables.sockets(stuck))) == 1 + 20
+    assert "The 20 oldest of 280 stuck sockets." in page_tables.sockets(stuck)
+
+
+def test_where_nothing_is_stuck_there_is_no_list() -> None:
+    well: Census = samples.healthy()
+
+    assert page_tables.holders(well.stuck) == page_tables.sockets(well.stuck) == ""
+
+
+def test_the_style_knows_columns_by_headings_that_there_are() -> None:
+    lists = page_tables.holders(samples.stuck()) + page_tables.sockets(samples.stuck())
+    headings = set(re.findall(r'data-heading="(.*?)"', lists))
+
+    assert set(re.findall(r'data-heading="(.*?)"', STYLE)) <= headings

@@ -1,0 +1,70 @@
+from exporter.show.stuck_objects import of_holding, of_socket
+from exporter.tcp.holders import Owner
+from exporter.tcp.sockets import Service
+from exporter.tcp.verdicts import CLOSE, CLOSE_WITH_KEEPALIVE, READ
+from tests.show import samples
+
+CONTAINER = "0123456789abcdef" * 4
+NGINX_THERE = Owner(f"/system.slice/docker-{CONTAINER}.scope", "nginx", 4711)
+
+
+def test_a_socket_is_an_object_with_all_that_is_known() -> None:
+    assert of_socket(samples.stuck_socket(), 10800.5) == {
+        "state": "fin_wait2",
+        "role": "server",
+        "port": 443,
+        "local": "192.0.2.1:443",
+        "remote": "198.51.100.7:50000",
+        "age_seconds": 10800.5,
+        "ends_by": "nothing",
+        "waits_for": None,
+        "receive_queue": 0,
+        "send_queue": 0,
+        "cgroup": "/system.slice/nginx.service",
+        "container_id": None,
+        "pid": 4711,
+        "process": "nginx",
+    }
+
+
+def test_a_holding_is_an_object_with_all_that_is_known() -> None:
+    assert of_holding(samples.holding(), 20000.0) == {
+        "state": "fin_wait2",
+        "role": "server",
+        "port": 443,
+        "cgroup": "/system.slice/nginx.service",
+        "container_id": None,
+        "pid": 4711,
+        "process": "nginx",
+        "sockets": 270,
+        "oldest_age_seconds": 10800.5,
+        "endings": {"nothing": 270},
+    }
+
+
+def test_what_is_not_known_of_an_owner_is_null() -> None:
+    found = of_holding(samples.holding()._replace(owner=Owner("", ""), verdicts={}), 20000.0)
+
+    assert (found["cgroup"], found["container_id"], found["pid"], found["process"]) == (None, None, None, None)
+    assert found["endings"] == {}
+
+
+def test_the_container_is_told_in_full() -> None:
+    socket = of_socket(samples.stuck_socket()._replace(owner=NGINX_THERE), 1.0)
+    holding = of_holding(samples.holding()._replace(owner=NGINX_THERE), 20000.0)
+
+    assert socket["container_id"] == holding["container_id"] == CONTAINER
+    assert socket["cgroup"] == holding["cgroup"] == NGINX_THERE.cgroup
+
+
+def test_a_namespace_is_told_unless_it_is_our_own() -> None:
+    there = Service("server", 443, "pod")
+
+    assert of_socket(samples.stuck_socket()._replace(service=there), 1.0)["netns"] == "pod"
+    assert of_holding(samples.holding()._replace(service=there), 20000.0)["netns"] == "pod"
+
+
+def test_endings_that_share_a_word_are_counted_together() -> None:
+    verdicts = {CLOSE: 3, CLOSE_WITH_KEEPALIVE: 4, READ: 1}
+
+    assert of_holding(samples.holding()._replace(verdicts=verdicts), 20000.0)["endings"] == {"close": 7, "read": 1}

@@ -1,0 +1,61 @@
+from dataclasses import replace
+
+from exporter.show import stuck_tables
+from exporter.show.stuck_tables import HOLDERS, LISTED
+from exporter.tcp.holders import Owner
+from tests.show import samples
+
+
+def test_a_holder_is_told_with_all_that_is_known() -> None:
+    first, second = stuck_tables.holders(samples.stuck()).lines
+
+    assert first == {
+        "stuck": "270",
+        "held by": "nginx.service (nginx)",
+        "pid": "4711",
+        "port": "server 443",
+        "state": "fin_wait2",
+        "oldest": "3 h",
+        "how they end": "nothing ends them",
+    }
+    assert (second["held by"], second["pid"]) == ("not known", "")
+
+
+def test_a_socket_is_told_with_all_that_is_known() -> None:
+    socket = samples.stuck_socket()
+    unread = socket._replace(socket=socket.socket._replace(receive_queue=1517))
+
+    [line] = stuck_tables.sockets(replace(samples.stuck(), listed=[unread])).lines
+
+    assert line == {
+        "state": "fin_wait2",
+        "local": "192.0.2.1:443",
+        "remote": "198.51.100.7:50000",
+        "age": "3 h",
+        "how it ends": "nothing ends it",
+        "unread": "1,517",
+        "unsent": ".",
+        "held by": "nginx.service (nginx)",
+        "pid": "4711",
+    }
+
+
+def test_a_list_that_is_whole_needs_no_caption() -> None:
+    assert stuck_tables.holders(samples.stuck()).caption == ""
+
+
+def test_a_list_that_is_cut_says_how_much_of_it_is_there() -> None:
+    sockets = [samples.stuck_socket()] * 100
+    holders = [samples.holding()._replace(sockets=2, owner=Owner("", "", pid)) for pid in range(1, 101)]
+    stuck = replace(samples.stuck(), listed=sockets, holdings=holders)
+
+    shown = stuck_tables.sockets(stuck)
+    assert (len(shown.lines), shown.caption) == (LISTED, "The 20 oldest of 280 stuck sockets.")
+    biggest = stuck_tables.holders(stuck)
+    assert (len(biggest.lines), biggest.caption) == (HOLDERS, "The 20 biggest, with 40 of 280 stuck sockets.")
+
+
+def test_where_nothing_is_stuck_there_is_nothing_to_show() -> None:
+    well = samples.healthy().stuck
+
+    assert (stuck_tables.holders(well).lines, stuck_tables.sockets(well).lines) == ([], [])
