@@ -69,6 +69,8 @@ class _Daemon:
         self._web = _web(flags)
         self._access = _access(self._web)
         self._server: BoundedServer | None = None
+        self._has_succeeded = False
+        """Whether any sample has."""
         self._history = History()
         self._metrics = Exposition(_own_metrics(flags).collect, time.monotonic)
         self._pages = Rendered(self._render_page, time.monotonic)
@@ -77,12 +79,12 @@ class _Daemon:
         self._thread = Thread(target=self._sampler.run, name="sampler", daemon=True)
 
     async def run(self) -> None:
-        """Sample first, so that the first scrape finds something; then serve; then end cleanly."""
+        """Sample first, so that the first scrape finds something, be it a failure; then serve; then end cleanly."""
         stop = self._follow_signals()
-        self._sampled = asyncio.Event()
+        self._tried = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._thread.start()
-        await _first_of(self._sampled, stop)
+        await _first_of(self._tried, stop)
         if not stop.is_set():
             await self._serve(stop)
         await self._end()
@@ -114,7 +116,7 @@ class _Daemon:
             pages=self._pages,
             stuck=self._stuck,
             healthy=self._thread.is_alive,
-            ready=self._sampled.is_set,
+            ready=lambda: self._has_succeeded,
             reload=self._reload if self._flags.enable_lifecycle else None,
             access=lambda: self._access,
             telemetry_path=self._flags.telemetry_path,
@@ -133,8 +135,9 @@ class _Daemon:
             self._history.add(report.last.now, {state: report.last.census.total(state) for state in State})
         for shown in (self._pages, self._stuck, self._metrics):
             shown.publish(report)
-        if not self._sampled.is_set():
-            self._loop.call_soon_threadsafe(self._sampled.set)
+        self._has_succeeded = report.last is not None
+        if not self._tried.is_set():
+            self._loop.call_soon_threadsafe(self._tried.set)
 
     def _follow_signals(self) -> asyncio.Event:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()

@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from exporter.tcp.sockets import Service
 from exporter.tcp.states import STUCK_AFTER, State
+
+Seconds = float | None
+"""None where no socket ever counts as stuck."""
 
 
 @dataclass(frozen=True)
@@ -38,3 +42,10 @@ class StuckRules:
     after: Mapping[State, float] = field(default_factory=lambda: STUCK_AFTER)
     """Seconds in a state after which a socket is stuck; in a state without, none ever is."""
     owners: OwnerRules = field(default_factory=OwnerRules)
+    by_service: Mapping[tuple[State, Service], Seconds] = field(default_factory=dict)
+    """Other seconds for some services, in every network namespace."""
+
+    def seconds(self, state: State, service: Service) -> Seconds:
+        """How long a socket of *service* is in *state* until it is stuck."""
+        usual = self.after.get(state)
+        return self.by_service.get((state, Service(service.role, service.port)), usual) if self.by_service else usual

@@ -4,10 +4,16 @@
      0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12345 1 ...
 
 Addresses are words in the host's byte order, ports are hexadecimal numbers. Lines of TIME_WAIT and SYN_RECV sockets
-have fewer columns than the others; the first ten are the same.
+have fewer columns than the others; the first ten are the same. Behind them stand, of interest here, the congestion
+window in the 16th; the listening sockets come first.
+
+Other kernels that have the file do not all fill it in: gVisor (pkg/sentry/fsimpl/proc/task_net.go) lists the sockets
+that have a descriptor, in random order, and has 0 for every timer, queue and window, in some versions also for every
+inode. Such lines are called bare here: they tell addresses and states, and nothing can be said of how a socket ends.
 """
 
 import sys
+from collections.abc import Sequence
 
 from exporter.errors import Malformed, Truncated
 from exporter.tcp.sockets import Listener, Socket
@@ -15,8 +21,11 @@ from exporter.tcp.states import COUNTED, State
 
 HEADER_WORD = b"local_address"
 _COLUMNS = 10
+_WINDOW = 15
+_NO_WINDOW = [b"0"]
 _V4, _V6 = 4, 16  # bytes of an address
 _STATES = {b"%02X" % state: state for state in State}
+_LISTENING = b"%02X" % State.LISTEN
 
 
 def complete(chunk: bytes, *, last: bool) -> tuple[list[bytes], bytes]:
@@ -30,9 +39,33 @@ def complete(chunk: bytes, *, last: bool) -> tuple[list[bytes], bytes]:
     return [line for line in lines if HEADER_WORD not in line], rest
 
 
+def has_heading(beginning: bytes) -> bool:
+    """Whether a file with this *beginning* is a table at all: WSL 1 has an empty one, whatever sockets there are."""
+    return HEADER_WORD in beginning.partition(b"\n")[0]
+
+
 def state(line: bytes) -> State:
     """The socket's state. Raises Malformed."""
     return _state(line.split(None, 4), line)
+
+
+def listen_first(lines: Sequence[bytes]) -> bool:
+    """Whether the listening ones of these lines stand before all others, as Linux has them. Raises Malformed."""
+    listening = [state(line) is State.LISTEN for line in lines]
+    return all(listening[: listening.count(True)])
+
+
+def are_bare(lines: Sequence[bytes]) -> bool:
+    """Whether these lines tell no more than addresses and states. Raises Malformed.
+
+    In Linux no congestion window is ever 0 (tcp_snd_cwnd_set in include/net/tcp.h), and a socket listens for as long as
+    a descriptor, and thus an inode, is there.
+    """
+    columns = [_columns(line) for line in lines]
+    if any(some[_WINDOW : _WINDOW + 1] == _NO_WINDOW for some in columns):
+        return True
+    listening = [_inode(some, line) for some, line in zip(columns, lines, strict=True) if some[3] == _LISTENING]
+    return bool(listening) and not any(listening)
 
 
 def socket(line: bytes) -> Socket:
@@ -44,6 +77,14 @@ def socket(line: bytes) -> Socket:
     is_ipv6 = len(local_address) == _V6
     found = Socket(_state(columns, line), local_port, remote_port, addresses, is_ipv6=is_ipv6)
     return found if found.state in COUNTED else _with_details(found, columns, line)
+
+
+def bare_socket(line: bytes) -> Socket:
+    """The socket of a bare line; its inode counts as not told, so that nothing is made of its timer and its queues.
+
+    Raises Malformed.
+    """
+    return socket(line)._replace(inode=None)
 
 
 def _with_details(found: Socket, columns: list[bytes], line: bytes) -> Socket:
@@ -64,7 +105,14 @@ def listener(line: bytes) -> Listener:
     """A listening socket: the queue is its accept queue, whose limit is not shown. Raises Malformed."""
     columns = _columns(line)
     _, queued = _hexadecimal(columns[4], line)
-    return Listener(_address(columns[1], line)[1], queued, backlog=None, inode=_inode(columns, line))
+    words, port = _address(columns[1], line)
+    address = _network_order(words)[: len(words)]
+    return Listener(port, queued, backlog=None, inode=_inode(columns, line), address=address)
+
+
+def bare_listener(line: bytes) -> Listener:
+    """The listening socket of a bare line: its accept queue is not told. Raises Malformed."""
+    return listener(line)._replace(queued=None)
 
 
 def _inode(columns: list[bytes], line: bytes) -> int:

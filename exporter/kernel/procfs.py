@@ -1,21 +1,25 @@
 """Sockets through /proc/self/net/tcp and tcp6, for where a sandbox forbids netlink.
 
-The kernel formats each socket as a line of text, which takes it several times as long as a netlink message. There are
-no cookies and no backlogs. Listening sockets stand first in each file.
+The kernel formats each socket as a line of text, which takes it several times as long as a netlink message. So each
+file is read once: Linux puts the listening sockets first, from which the roles of all others follow, and what stands
+behind them is decoded as it comes. A file in another order, which only sandboxes have, is taken into memory whole.
+There are no cookies and no backlogs.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from itertools import chain
 from pathlib import Path
 
 from exporter.decode import proc_net_tcp
 from exporter.errors import ReadFailed, SourceUnavailable
 from exporter.tcp import columns
 from exporter.tcp.reading import Reading
-from exporter.tcp.sockets import Listener, Socket
 from exporter.tcp.states import State
 
 CHUNK = 1 << 16
+ENOUGH = 256
+"""Lines that tell which order a file is in; they are kept until the others have been read."""
 
 
 class Procfs:
@@ -31,37 +35,48 @@ class Procfs:
         """See ``Source.reading``."""
         if not self._tables[0].exists():
             raise SourceUnavailable(f"no {self._tables[0]}")
-        yield Reading(self._listeners(), columns.batches(self._sockets()), columns.unpacked)
-
-    def _listeners(self) -> Sequence[Listener]:
-        return [proc_net_tcp.listener(line) for table in self._tables for line in _listening(_lines(table))]
-
-    def _sockets(self) -> Iterator[Socket]:
-        for table in self._tables:
-            for one in map(proc_net_tcp.socket, _lines(table)):
-                if one.state is not State.LISTEN:
-                    yield one
+        with ExitStack() as opened:
+            tables = [opened.enter_context(closing(_lines(table))) for table in self._tables]
+            heads = [_head(lines) for lines in tables]
+            yield _reading(list(chain(*heads)), chain.from_iterable(map(chain, heads, tables)))
 
     def close(self) -> None:
         """Nothing is kept open."""
 
 
-def _listening(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines before the first one that is not of a listening socket."""
+def _head(lines: Iterator[bytes]) -> Sequence[bytes]:
+    """The first *lines*, with all that listen; that are all of them where Linux would have another order."""
+    head: list[bytes] = []
     for line in lines:
-        if proc_net_tcp.state(line) is not State.LISTEN:
-            return
-        yield line
+        head.append(line)
+        if len(head) >= ENOUGH and proc_net_tcp.state(line) is not State.LISTEN:
+            break
+    is_linux = proc_net_tcp.listen_first(head) and not proc_net_tcp.are_bare(head)
+    return head if is_linux else [*head, *lines]
 
 
-def _lines(table: Path) -> Iterator[bytes]:
+def _reading(heads: Sequence[bytes], lines: Iterable[bytes]) -> Reading:
+    """Of all *lines*; those that listen are among the *heads*."""
+    is_bare = proc_net_tcp.are_bare(heads)
+    listener = proc_net_tcp.bare_listener if is_bare else proc_net_tcp.listener
+    socket = proc_net_tcp.bare_socket if is_bare else proc_net_tcp.socket
+    listeners = [listener(line) for line in heads if proc_net_tcp.state(line) is State.LISTEN]
+    others = (one for one in map(socket, lines) if one.state is not State.LISTEN)
+    return Reading(listeners, columns.batches(others), columns.unpacked, tells_verdicts=not is_bare)
+
+
+def _lines(table: Path) -> Generator[bytes, None, None]:
     """The lines of *table*; none if the kernel has no IPv6."""
     rest = b""
     try:
         with table.open("rb", buffering=0) as file:
-            while chunk := file.read(CHUNK):
+            chunk = file.read(CHUNK)
+            if not proc_net_tcp.has_heading(chunk):
+                raise SourceUnavailable(f"{table} is no table of sockets: it has no heading")
+            while chunk:
                 lines, rest = proc_net_tcp.complete(rest + chunk, last=False)
                 yield from lines
+                chunk = file.read(CHUNK)
     except FileNotFoundError:
         return
     except OSError as error:

@@ -4,12 +4,14 @@ psutil walks the descriptors of all processes to name a holder for each socket, 
 far the most expensive source. There are no cookies, no timers and no queues.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any
 
 from exporter.errors import Malformed, ReadFailed, SourceUnavailable
+from exporter.kernel.procfs import Procfs
 from exporter.tcp import columns
 from exporter.tcp.reading import Reading
 from exporter.tcp.sockets import Listener, Socket
@@ -30,6 +32,9 @@ def net_connections() -> Sequence[Connection]:
         import psutil  # noqa: PLC0415 - a megabyte that only this source needs
     except ImportError as error:
         raise SourceUnavailable(f"no psutil: {error}") from error
+    if sys.platform == "linux":
+        with Procfs().reading():
+            pass  # psutil reads the same tables, and takes one without a heading for one without sockets
     try:
         return psutil.net_connections(kind="tcp")
     except (psutil.AccessDenied, NotImplementedError) as error:
@@ -50,12 +55,17 @@ class Psutil:
     def reading(self, *, silences: bool = False) -> Iterator[Reading]:  # noqa: ARG002 - not told
         """See ``Source.reading``."""
         connections = [(_state(connection), connection) for connection in self._net_connections()]
-        listeners = [Listener(of.laddr.port, None, None) for state, of in connections if state is State.LISTEN]
+        listeners = [_listener(of) for state, of in connections if state is State.LISTEN]
         sockets = (_socket(state, of) for state, of in connections if state is not State.LISTEN)
         yield Reading(listeners, columns.batches(sockets), columns.unpacked, tells_verdicts=False)
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+
+def _listener(connection: Connection) -> Listener:
+    local = connection.laddr
+    return Listener(local.port, None, None, address=_address(local.ip))
 
 
 def _socket(state: State, connection: Connection) -> Socket:
@@ -67,8 +77,13 @@ def _socket(state: State, connection: Connection) -> Socket:
 
 
 def _packed(address: str) -> bytes:
-    """In network order, filled up with zeros; an IPv6 address may have a scope behind it."""
-    return ip_address(address.partition("%")[0]).packed.ljust(16, b"\0")
+    """In network order, filled up with zeros."""
+    return _address(address).ljust(16, b"\0")
+
+
+def _address(address: str) -> bytes:
+    """In network order; one of IPv6 may have a scope behind it."""
+    return ip_address(address.partition("%")[0]).packed
 
 
 def _state(connection: Connection) -> State:

@@ -13,11 +13,11 @@ from typing import Any
 from exporter import durations
 from exporter.count.rules import OwnerRules, PortRules, StuckRules
 from exporter.errors import ConfigError, Fault
+from exporter.settings import thresholds
 from exporter.settings.schema import Check, boolean, fault, mapping, one_of, read, scalar
-from exporter.tcp.states import WATCHED, State
+from exporter.tcp.states import WATCHED
 
 MAX_PORT = 65535
-MAX_STUCK_SECONDS = 7 * 24 * 3600
 SOURCES = ("auto", "sock_diag", "procfs", "psutil")
 
 
@@ -53,14 +53,9 @@ def parse(text: str, file: str) -> Config:
     values = mapping(_KEYS)(document, "", faults)
     if faults:
         raise ConfigError(file, tuple(faults))
-    after, owners = values.pop("stuck_after", {}), values.pop("owners", {})
-    return Config(**values, stuck=StuckRules(_thresholds(after), OwnerRules(**owners)))
-
-
-def _thresholds(found: Mapping[str, float | None]) -> Mapping[State, float]:
-    """The defaults with what the file says; null takes a state out."""
-    after = {state: found.get(state.label, seconds) for state, seconds in StuckRules().after.items()}
-    return {state: seconds for state, seconds in after.items() if seconds is not None}
+    stuck, owners = values.pop("stuck_after", {}), values.pop("owners", {})
+    rules = StuckRules(thresholds.after(stuck), OwnerRules(**owners), thresholds.by_service(stuck))
+    return Config(**values, stuck=rules)
 
 
 def _interval(value: Any) -> float:
@@ -75,15 +70,6 @@ def _share(value: Any) -> float:
     if match is None or not 0 < float(match[1]) <= 100:
         raise ValueError(value)
     return float(match[1]) / 100
-
-
-def _threshold(value: Any) -> float | None:
-    if value is None:
-        return None
-    seconds = durations.seconds(value)
-    if not 1 <= seconds <= MAX_STUCK_SECONDS:
-        raise ValueError(value)
-    return seconds
 
 
 def _number(low: int, high: int) -> Callable[[Any], int]:
@@ -140,10 +126,7 @@ _PORT_KEYS: Mapping[str, Check] = {
     "max": scalar("a number from 1 to 1000", _number(1, 1000)),
 }
 
-_STUCK_KEYS: Mapping[str, Check] = {
-    state.label: scalar("a duration from 1s to 168h, such as 2m, or null to switch the state off", _threshold)
-    for state in WATCHED
-}
+_STUCK_KEYS: Mapping[str, Check] = {state.label: thresholds.of_state for state in WATCHED}
 
 _OWNER_KEYS: Mapping[str, Check] = {
     "enabled": scalar("true or false", boolean),

@@ -29,8 +29,8 @@ Check = Callable[[Any, str, list[Fault]], Any]
 """Takes a value and its path, gives the checked value, and adds the faults that it finds."""
 
 
-def mapping(keys: Mapping[str, Check]) -> Check:
-    """A mapping of *keys*; nothing at all is an empty one."""
+def mapping(keys: Mapping[str, Check], expected: str = "") -> Check:
+    """A mapping of *keys*, which may be said in other words to be *expected*; nothing at all is an empty one."""
 
     def check(value: Any, path: str, faults: list[Fault]) -> dict[str, Any]:
         if value is None:
@@ -39,7 +39,9 @@ def mapping(keys: Mapping[str, Check]) -> Check:
             faults.append(fault(path, f"a mapping with keys {', '.join(keys)}", value))
             return {}
         faults.extend(
-            _unknown(f"{path}.{key}" if path else f"{key}", str(key), keys) for key in value if key not in keys
+            _unknown(f"{path}.{key}" if path else f"{key}", str(key), keys, expected)
+            for key in value
+            if key not in keys
         )
         known = {key: value[key] for key in keys if key in value}
         return {key: keys[key](inner, f"{path}.{key}" if path else key, faults) for key, inner in known.items()}
@@ -75,9 +77,10 @@ def boolean(value: Any) -> bool:
     return value
 
 
-def _unknown(path: str, key: str, keys: Mapping[str, Check]) -> Fault:
+def _unknown(path: str, key: str, keys: Mapping[str, Check], expected: str) -> Fault:
     near = difflib.get_close_matches(key, keys, n=1)
-    return Fault(path, f"unknown key{f', did you mean {near[0]}?' if near else ''}")
+    hint = f", did you mean {near[0]}?" if near else f", expected {expected}" if expected else ""
+    return Fault(path, f"unknown key{hint}")
 
 
 def fault(path: str, expected: str, value: Any) -> Fault:

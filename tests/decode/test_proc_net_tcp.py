@@ -23,11 +23,27 @@ V6 = (
     b"   2: 0000000000000000FFFF00000263630A:0050 0000000000000000FFFF00000163630A:D431 08 00000000:00000001 "
     b"00:00000000 00000000  1000        0 99 1 0000000000000000 20 4 0 10 -1"
 )
+LISTEN_WITHOUT_INODE = LISTEN.replace(b" 4711 1 ", b" 0 1 ")
+GVISOR_LISTEN = (
+    b"   1: 0100007F:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0        2 1 "
+    b"0000000000000000 0 0 0 0 -1"
+)
+GVISOR_CLOSE_WAIT = (
+    b"   4: 0100007F:1F90 0100007F:3EDA 08 00000000:00000000 00:00000000 00000000     0        0        5 1 "
+    b"0000000000000000 0 0 0 0 -1"
+)
 
 
 def test_a_listening_socket_has_its_accept_queue_and_no_backlog() -> None:
     assert proc_net_tcp.state(LISTEN) is State.LISTEN
-    assert proc_net_tcp.listener(LISTEN) == Listener(8080, queued=3, backlog=None, inode=4711)
+    assert proc_net_tcp.listener(LISTEN) == Listener(8080, 3, backlog=None, inode=4711, address=b"\x7f\0\0\1")
+
+
+def test_a_listening_socket_of_ipv6_has_an_address_of_sixteen_bytes() -> None:
+    found = proc_net_tcp.listener(V6.replace(b" 08 ", b" 0A "))
+
+    assert found.address == bytes(10) + b"\xff\xff\x0a\x63\x63\x02"
+    assert found.is_v6only is None
 
 
 def test_a_time_wait_line_has_fewer_columns_and_is_read_all_the_same() -> None:
@@ -69,6 +85,48 @@ def test_lines_come_without_the_heading_and_the_rest_is_kept() -> None:
         [LISTEN],
         TIME_WAIT[:9],
     )
+
+
+def test_an_empty_file_or_another_one_has_no_heading() -> None:
+    assert proc_net_tcp.has_heading(HEADING + b"\n")
+    assert proc_net_tcp.has_heading(HEADING + b"\n" + LISTEN + b"\n")
+    assert not proc_net_tcp.has_heading(b"")
+    assert not proc_net_tcp.has_heading(LISTEN + b"\n" + HEADING + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([], True),
+        ([LISTEN], True),
+        ([TIME_WAIT, V6], True),
+        ([LISTEN, LISTEN, TIME_WAIT], True),
+        ([TIME_WAIT, LISTEN], False),
+        ([LISTEN, V6, LISTEN, TIME_WAIT], False),
+    ],
+)
+def test_linux_has_listening_sockets_before_all_others(lines: list[bytes], expected: bool) -> None:  # noqa: FBT001 - a table
+    assert proc_net_tcp.listen_first(lines) is expected
+
+
+@pytest.mark.parametrize(
+    "lines", [[], [LISTEN], [TIME_WAIT], [LISTEN_WITHOUT_INODE, LISTEN, V6], [V6.replace(b" 99 1 ", b" 0 1 ")]]
+)
+def test_lines_of_linux_are_not_bare_though_orphans_have_no_inode(lines: list[bytes]) -> None:
+    assert not proc_net_tcp.are_bare(lines)
+
+
+@pytest.mark.parametrize(
+    "lines", [[GVISOR_LISTEN], [GVISOR_CLOSE_WAIT], [LISTEN_WITHOUT_INODE], [TIME_WAIT, LISTEN_WITHOUT_INODE]]
+)
+def test_lines_are_bare_where_a_window_is_0_or_no_listening_socket_has_an_inode(lines: list[bytes]) -> None:
+    assert proc_net_tcp.are_bare(lines)
+
+
+def test_of_a_bare_line_neither_queue_nor_inode_counts_as_told() -> None:
+    assert proc_net_tcp.bare_listener(GVISOR_LISTEN) == proc_net_tcp.listener(GVISOR_LISTEN)._replace(queued=None)
+    assert proc_net_tcp.bare_socket(GVISOR_CLOSE_WAIT) == proc_net_tcp.socket(GVISOR_CLOSE_WAIT)._replace(inode=None)
+    assert proc_net_tcp.socket(GVISOR_CLOSE_WAIT).inode == 5
 
 
 def test_a_file_that_ends_within_a_line_is_truncated() -> None:
@@ -127,11 +185,15 @@ def test_a_number_that_the_kernel_cannot_have_is_malformed(right: bytes, garbled
 
 @given(st.binary(max_size=300))
 def test_any_line_gives_a_socket_or_a_sample_error(line: bytes) -> None:
-    for read in (proc_net_tcp.state, proc_net_tcp.socket, proc_net_tcp.listener):
-        try:
+    for read in (
+        proc_net_tcp.state,
+        proc_net_tcp.socket,
+        proc_net_tcp.listener,
+        lambda some: proc_net_tcp.listen_first([some]),
+        lambda some: proc_net_tcp.are_bare([some]),
+    ):
+        with suppress(SampleError):
             read(line)
-        except SampleError:
-            continue
 
 
 @pytest.mark.parametrize("whole", [TIME_WAIT, V6])

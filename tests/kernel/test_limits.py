@@ -217,8 +217,12 @@ def test_how_many_ports_are_left_is_not_known_where_the_list_of_reserved_ones_ma
     assert len(warnings()) == 1
 
 
-def test_without_a_sensible_range_the_usual_one_is_assumed_and_not_counted(proc: Proc, warnings: Warnings) -> None:
-    proc.write("ip_local_port_range", "1\n")
+@pytest.mark.parametrize("text", ["1\n", "32768 28232\n"])
+def test_without_a_sensible_range_the_usual_one_is_assumed_and_not_counted(
+    text: str, proc: Proc, warnings: Warnings
+) -> None:
+    """On the host's network gVisor writes the number of ports where the last one belongs."""
+    proc.write("ip_local_port_range", text)
 
     assert proc.reader().read(now=0.0) == Limits(VALUES, DEFAULT_EPHEMERAL, None)
     assert len(warnings()) == 1

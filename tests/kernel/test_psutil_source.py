@@ -36,7 +36,7 @@ def test_connections_are_counted_by_state_and_role() -> None:
 
     found = take(many)
 
-    assert found.listeners == [Listener(80, None, None)]
+    assert found.listeners == [Listener(80, None, None, address=b"\x7f\0\0\1")]
     assert found.services(State.ESTABLISHED) == {Service("server", 80): 1}
     assert found.services(State.TIME_WAIT) == {Service("client", 443): 1}
     assert [(one.state, one.pid, one.inode) for one in found.watched] == [(State.FIN_WAIT2, 7, None)]

@@ -1,9 +1,10 @@
-"""Runs a command that may not open netlink sockets, as under a strict seccomp profile.
+"""Ways to run a command where it sees less than on Linux. As a module: where it may not open netlink sockets.
 
     python -m tests.lab.sandbox COMMAND [ARGUMENT ...]
 
-The filter is a program for the kernel's classic BPF machine over struct seccomp_data: the number of the system call is
-at offset 0, its first argument at offset 16 (include/uapi/linux/seccomp.h).
+That is what a strict seccomp profile does. The filter is a program for the kernel's classic BPF machine over struct
+seccomp_data: the number of the system call is at offset 0, its first argument at offset 16
+(include/uapi/linux/seccomp.h).
 """
 
 import ctypes
@@ -13,6 +14,21 @@ import platform
 import socket
 import struct
 import sys
+from collections.abc import Sequence
+
+GVISOR: Sequence[str] = ("runsc", "--network=none", "do")
+"""For a command on a kernel that is not Linux, with nothing but loopback. The files are those of the host."""
+
+_EMPTY_TABLES = """
+set -e
+mount -t tmpfs none /proc
+mkdir -p /proc/self/net
+touch /proc/self/net/tcp /proc/self/net/tcp6
+exec "$@"
+"""
+
+WITHOUT_TABLES: Sequence[str] = ("unshare", "--mount", "sh", "-c", _EMPTY_TABLES, "sh")
+"""For a command that finds the tables of sockets empty, without a heading, as in WSL 1."""
 
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22

@@ -58,6 +58,25 @@ def test_the_same_numbers_come_from_procfs_where_netlink_is_forbidden(pair: Pair
     assert (tmp_path / "log").read_text().count("source sock_diag does not work here, using procfs") == 1
 
 
+def test_it_is_ready_once_a_sample_has_succeeded_and_not_before(host: Namespace, tmp_path: Path, fast: str) -> None:
+    """It serves all the same, so that a scrape can say what is wrong."""
+    (tmp_path / "config.yaml").write_text(f"{FAST}source: sock_diag\n")
+    with exporter(host, tmp_path / "log", fast, within=WITHOUT_NETLINK, ready=False) as running:
+        wait_for(lambda: running.is_up("/metrics"), "the exporter serves", seconds=20)
+        wait_for(lambda: running.value("tcpstate_sample_failures_total", reason="unavailable") >= 2, "samples fail")
+        assert (running.ask("/-/ready").status, running.ask("/-/healthy").status) == (503, 200)
+
+        (tmp_path / "config.yaml").write_text(f"{FAST}source: procfs\n")
+        running.signal(signal.SIGHUP)
+        wait_for(lambda: running.is_up("/-/ready"), "the exporter is ready")
+        assert running.value("tcpstate_up") == 1
+
+        (tmp_path / "config.yaml").write_text(f"{FAST}source: sock_diag\n")
+        running.signal(signal.SIGHUP)
+        wait_for(lambda: running.value("tcpstate_up") == 0, "samples fail again")
+        assert running.is_up("/-/ready")
+
+
 def test_a_real_prometheus_scrapes_it_and_leaves_no_time_wait(host: Namespace, tmp_path: Path, fast: str) -> None:
     with exporter(host, tmp_path / "log", fast), prometheus(host, tmp_path) as server:
         wait_for(lambda: query(server, "count_over_time(up[1m]) >= 4") != [], "four scrapes", seconds=20)

@@ -9,6 +9,7 @@ from exporter.count.rules import OwnerRules, PortRules, StuckRules
 from exporter.errors import ConfigError, Fault
 from exporter.settings import config, schema
 from exporter.settings.config import Config
+from exporter.tcp.sockets import Service
 from exporter.tcp.states import State
 
 HERE = Path(__file__).parent
@@ -17,6 +18,12 @@ EXAMPLE = HERE.parent.parent / "config.example.yaml"
 _PORT = 'expected a port from 1 to 65535, or a range such as "9000-9010", found'
 _DURATION = "expected a duration from 100ms to 1h, such as 5s, found"
 _SHARE = "expected a share of one core above 0% and up to 100%, such as 5%, found"
+_OF_STATE = (
+    "expected a duration from 1s to 168h, such as 2m, null to switch the state off, "
+    'or a mapping such as {default: 2m, "server 8080": 1h}, found'
+)
+_OF_SERVICE = "expected a duration from 1s to 168h, such as 2m, or null to switch it off, found"
+_NO_SERVICE = 'unknown key, expected default, or a role and a port from 1 to 65535 such as "server 8080"'
 
 INVALID = {
     "alias": ["expected no YAML aliases (*name); each makes a document of any size from a few bytes"],
@@ -54,6 +61,38 @@ INVALID = {
     "ports-not-a-mapping": ["ports: expected a mapping with keys listening, server, client, max, found 8080"],
     "sexagesimal": [f"interval: {_DURATION} 90"],
     "source": ["source: expected one of auto, sock_diag, procfs, psutil, found 'netlink'"],
+    "stuck-by-port-no-port": [
+        f"stuck_after.fin_wait2.server: {_NO_SERVICE}",
+        f"stuck_after.fin_wait2.server http: {_NO_SERVICE}",
+    ],
+    "stuck-by-port-no-role": [f"stuck_after.fin_wait2.8080: {_NO_SERVICE}"],
+    "stuck-by-port-not-a-duration": [
+        f"stuck_after.close_wait.default: {_OF_SERVICE} 'soon'",
+        f"stuck_after.close_wait.server 8080: {_OF_SERVICE} 3600",
+        f"stuck_after.close_wait.client 443: {_OF_SERVICE} {{'default': '1h'}}",
+    ],
+    "stuck-by-port-too-large": [
+        f"stuck_after.fin_wait2.server 65536: {_NO_SERVICE}",
+        f"stuck_after.fin_wait2.server 0: {_NO_SERVICE}",
+        f"stuck_after.fin_wait2.server 08080: {_NO_SERVICE}",
+    ],
+    "stuck-by-port-twice": ["stuck_after.fin_wait2.server 8080: expected once, found again in line 4"],
+    "stuck-by-port-unknown-key": [
+        "stuck_after.close_wait.defualt: unknown key, did you mean default?",
+        "stuck_after.close_wait.servr 8080: unknown key, did you mean server 8080?",
+        "stuck_after.close_wait.Client 443: unknown key, did you mean client 443?",
+        "stuck_after.close_wait.server:9000: unknown key, did you mean server 9000?",
+    ],
+    "stuck-duration-too-long": [f"stuck_after.close_wait: {_OF_STATE} '169h'"],
+    "stuck-duration-too-short": [f"stuck_after.close_wait: {_OF_STATE} '500ms'"],
+    "stuck-not-a-duration": [
+        f"stuck_after.fin_wait2: {_OF_STATE} 120",
+        f"stuck_after.close_wait: {_OF_STATE} ['2m']",
+    ],
+    "stuck-not-a-mapping": [
+        f"stuck_after: expected a mapping with keys {', '.join(config._STUCK_KEYS)}, found '2m'",
+    ],
+    "stuck-unknown-state": ["stuck_after.fin_wait_2: unknown key, did you mean fin_wait2?"],
     "syntax": [
         "line 2, column 1: expected YAML: while parsing a flow mapping, expected ',' or '}', but got '<stream end>'"
     ],
@@ -114,6 +153,33 @@ def test_everything_can_be_set() -> None:
     assert config.parse(text, "file") == Config(90, "procfs", 0.005, ports, stuck)
 
 
+def stuck(after: str) -> StuckRules:
+    return config.parse(f"stuck_after: {after}", "file").stuck
+
+
+def test_a_service_can_have_a_threshold_of_its_own_in_a_state() -> None:
+    found = stuck('{close_wait: {default: 3m, "server 8080": 1h, "client 5432": null}}')
+
+    assert found.seconds(State.CLOSE_WAIT, Service("server", 8080)) == 3600
+    assert found.seconds(State.CLOSE_WAIT, Service("client", 5432)) is None
+    assert found.seconds(State.CLOSE_WAIT, Service("client", 8080)) == 180
+    assert found.seconds(State.FIN_WAIT2, Service("server", 8080)) == 120
+    assert found.after == {**StuckRules().after, State.CLOSE_WAIT: 180}
+
+
+def test_where_only_services_are_named_the_default_of_the_state_stays() -> None:
+    assert stuck('{close_wait: {"server 8080": 1h}}').after == StuckRules().after
+    assert stuck("{close_wait: {}}") == StuckRules()
+
+
+def test_a_state_can_be_off_but_for_a_service() -> None:
+    found = stuck('{close_wait: {default: null, "server 8080": 1h}}')
+
+    assert State.CLOSE_WAIT not in found.after
+    assert found.seconds(State.CLOSE_WAIT, Service("server", 80)) is None
+    assert found.seconds(State.CLOSE_WAIT, Service("server", 8080)) == 3600
+
+
 def test_without_a_file_there_are_the_defaults() -> None:
     assert config.named(None) == Config()
 
@@ -141,6 +207,7 @@ def test_a_file_that_is_no_text_or_too_long_is_a_fault(tmp_path: Path, content: 
 @example("interval: !!int x")
 @example("\x00")
 @example("1: 2\nnull: 3\n~: 4")
+@example("stuck_after: {close_wait: {null: 1h, 2001-12-13: 1h, [1]: 1h, 1.5: 1h}}")
 def test_any_text_is_a_configuration_or_a_config_error(text: str) -> None:
     faults: tuple[Fault, ...] = ()
     try:
