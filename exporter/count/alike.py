@@ -4,7 +4,7 @@ from enum import Enum, auto
 from math import inf
 from typing import NamedTuple
 
-from exporter.tcp.holders import Process
+from exporter.tcp.holders import HeldBy
 from exporter.tcp.sockets import Service, Socket
 from exporter.tcp.states import State
 from exporter.tcp.verdicts import Verdict
@@ -31,6 +31,11 @@ def hold(socket: Socket) -> Hold:
     return Hold.UNACCEPTED if socket.state in _BEFORE_ACCEPT else Hold.LEFT
 
 
+def waits_at(socket: Socket, held: Hold) -> bytes:
+    """``Alike.address`` of the socket: empty but for one that has not been accepted, so that groups stay few."""
+    return socket.addresses[: 16 if socket.is_ipv6 else 4] if held is Hold.UNACCEPTED else b""
+
+
 class Alike(NamedTuple):
     """What the sockets of a group have in common."""
 
@@ -40,8 +45,12 @@ class Alike(NamedTuple):
     hold: Hold
     cgroup_id: int
     """As of an Origin."""
-    process: Process | None
-    """The one that holds them, or held them last; None as long as it is not known."""
+    holders: HeldBy | None
+    """Who holds them, or held them last; empty if they were sought in vain, None as long as nobody was sought."""
+    address: bytes = b""
+    """The local one, where it tells at which listening socket they wait: of UNACCEPTED ones, 4 or 16 bytes."""
+    are_mptcp: bool = False
+    """Whether they are connections whose subflows are counted as sockets already."""
 
 
 class Listed(NamedTuple):

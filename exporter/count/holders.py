@@ -1,20 +1,29 @@
-"""Who holds the stuck sockets: whose process is not known yet, where to look for it, and what has been found."""
+"""Who holds the stuck sockets: whose process is not known, where to look for it, and what has been found.
+
+What has been found may change: a process ends, and a child of its has the socket still; it closes its copy, or starts
+others that share it. So known holders are looked for again, some at a time; and those of a process that has ended are
+not told of it any more from the next sample on.
+"""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import chain
 
 from exporter.count.alike import Alike, Group, Hold
 from exporter.count.groups import Groups
-from exporter.count.known import STUCK, KnownRows
-from exporter.tcp.holders import NO_PROCESS, HolderClue, Process
+from exporter.count.known import KnownRows
+from exporter.count.neighbours import Neighbours
+from exporter.count.sought import Sought
+from exporter.count.unaccepted import Unaccepted
+from exporter.tcp.holders import NO_PROCESS, NOBODY, Crowd, HeldBy, HolderClue, Process, together, without_managers
 from exporter.tcp.reading import Decode
-from exporter.tcp.sockets import Listener, Socket
+from exporter.tcp.sockets import Listener
 
-UNKNOWN = 10_000
-"""Sockets at most whose holder is looked for at one time."""
 VAIN_SECONDS = 60.0
 """How long nobody looks again for a holder that was not found."""
+ALIVE = 200
+"""Processes that are asked for in a sample, whether they still are: those that hold most."""
 
 
 class Holders:
@@ -22,103 +31,172 @@ class Holders:
 
     def __init__(self, known: KnownRows, groups: Groups) -> None:
         self._known, self._groups = known, groups
-        self._listening: Mapping[int, Listener] = {}
-        self._of_listeners: dict[int, Process] = {}
-        """By inode."""
-        self._sought: dict[HolderClue, list[int]] = {}
-        """The slots of the sockets that each clue is for; none for a listening socket."""
-        self._listeners_in_vain: set[int] = set()
-        """Inodes of those that were looked for and not found; for the other sockets the known rows remember that."""
+        self._unaccepted = Unaccepted()
+        self._sought = Sought(known, groups)
+        self._of_listeners: dict[int, HeldBy] = {}
+        """By inode; empty if they were sought in vain."""
+        self._ended: set[Process] = set()
+        self._crowds: Mapping[int, Crowd] = {}
+        """By number of the cgroup."""
+        self._neighbours: Neighbours | None = None
+        """None after a change."""
         self._vain_until = 0.0
+        self._retries = False
+        """Whether some that were sought in vain are to be sought again."""
 
-    def follow(self, listeners: Iterable[Listener], now: float) -> None:
+    def follow(self, listeners: Collection[Listener], now: float) -> None:
         """Go by the *listeners* of a complete reading."""
-        self._listening = {listener.port: listener for listener in listeners if listener.inode}
-        inodes = {listener.inode for listener in self._listening.values()}
-        self._of_listeners = {inode: held_by for inode, held_by in self._of_listeners.items() if inode in inodes}
+        self._neighbours = None
+        self._unaccepted.follow(listeners, self._stuck(), now)
+        self._forget_gone(listeners)
         if now >= self._vain_until:
             self._vain_until = now + VAIN_SECONDS
-            self._listeners_in_vain.clear()
-            self._known.forget_vain()
+            self._seek_again()
 
-    def _listener(self, alike: Alike) -> Listener | None:
-        """The one whose sockets these are, if nobody has accepted them."""
-        is_its_own = alike.hold is Hold.UNACCEPTED and alike.service.role == "server"
-        return self._listening.get(alike.service.port) if is_its_own else None
+    def _stuck(self) -> Iterator[Group]:
+        return (group for group in self._groups if group.stuck)
+
+    def _forget_gone(self, listeners: Collection[Listener]) -> None:
+        if self._of_listeners:
+            inodes = {listener.inode for listener in listeners}
+            self._of_listeners = {inode: held_by for inode, held_by in self._of_listeners.items() if inode in inodes}
+        if self._ended:
+            told = [*(group.alike.holders or () for group in self._groups), *self._of_listeners.values()]
+            self._ended &= set(chain.from_iterable(told))
+
+    def _seek_again(self) -> None:
+        self._retries = True
+        self._known.forget_vain()
+        self._of_listeners = {inode: held_by for inode, held_by in self._of_listeners.items() if held_by}
+
+    def lose(self, ended: AbstractSet[Process]) -> None:
+        """These processes are no more: what they held has other holders, or it would be gone."""
+        if ended:
+            self._ended |= ended
+            self._neighbours = None
+
+    def meet(self, crowds: Mapping[int, Crowd]) -> None:
+        """Go by who is in cgroups, by number."""
+        self._crowds = crowds
 
     def of(self, alike: Alike) -> tuple[int, Process]:
-        """Cgroup number and process of the sockets; NO_PROCESS if it is not known."""
-        listener = self._listener(alike)
-        if listener is None:
-            return alike.cgroup_id, alike.process or NO_PROCESS
-        return listener.cgroup_id, self._of_listeners.get(listener.inode or 0, alike.process or NO_PROCESS)
+        """Number of the cgroup that the sockets were made in, and their process; NO_PROCESS if it is not known.
+
+        Several processes are one with what they share. The number is 0 where they do not share a cgroup either.
+        """
+        listeners = self._unaccepted.at(alike)
+        if listeners:
+            return self._of_waiting(alike, listeners)
+        holders = self._present(alike.holders)
+        if holders:
+            return _shared({alike.cgroup_id}, holders)
+        return alike.cgroup_id, self._left_by(alike) or self._likely(alike)
+
+    def _present(self, holders: HeldBy | None) -> HeldBy:
+        return without_managers(tuple(process for process in holders or () if process not in self._ended))
+
+    def _of_waiting(self, alike: Alike, listeners: Sequence[Listener]) -> tuple[int, Process]:
+        each = [self._of_listener(listener, alike) for listener in listeners]
+        numbers = {listener.cgroup_id for listener in listeners}
+        # One that is not known may be anybody: nothing is told of the others then.
+        return _shared(numbers, tuple(dict.fromkeys(chain.from_iterable(each))) if all(each) else ())
+
+    def _of_listener(self, listener: Listener, alike: Alike) -> HeldBy:
+        holders = self._present(self._of_listeners.get(listener.inode or 0))
+        if holders:
+            return self._all().accepting(alike.service, holders)
+        member = self._member(listener.cgroup_id)
+        return (member,) if member.name else ()
+
+    def _left_by(self, alike: Alike) -> Process | None:
+        """Who had the sockets that nobody has any more; without its number, which may be another's by now."""
+        return together(alike.holders)._replace(pid=0) if alike.hold is Hold.LEFT and alike.holders else None
+
+    def _likely(self, alike: Alike) -> Process:
+        may_join = alike.hold is Hold.HELD and alike.holders != ()
+        known = self._all().holder(alike) if may_join else NO_PROCESS
+        return known if known.name else self._member(alike.cgroup_id)
+
+    def _member(self, cgroup_id: int) -> Process:
+        return self._all().member(cgroup_id, self._crowds.get(cgroup_id, NOBODY))
+
+    def _all(self) -> Neighbours:
+        if self._neighbours is None:
+            self._neighbours = Neighbours((group, self._present(group.alike.holders)) for group in self._stuck())
+        return self._neighbours
 
     def cgroup_ids(self) -> frozenset[int]:
-        """Of the stuck sockets, as far as they are told."""
-        return frozenset(self.of(group.alike)[0] for group in self._groups if group.stuck) - {0}
+        """Of the stuck sockets, and of the listening ones at which they wait, as far as they are told."""
+        return frozenset(number for number, _, _ in self._made_in()) - {0}
+
+    def nameless(self) -> frozenset[int]:
+        """Those of them whose sockets have no holder that is known."""
+        return frozenset(number for number, holders, _ in self._made_in() if not self._present(holders)) - {0}
 
     def pids(self) -> Sequence[int]:
         """Of the processes that are known, who holds most stuck sockets first."""
-        found: Counter[int] = Counter()
-        for group in self._groups:
-            if group.stuck:
-                found[self.of(group.alike)[1].pid] += group.stuck
-        return [pid for pid, _ in found.most_common() if pid]
+        return list(dict.fromkeys(process.pid for process in self._by_most()))
 
-    def seek(self, decode: Decode) -> Sequence[HolderClue]:
-        """Where to look for the holders that are not known."""
-        sought: dict[HolderClue, list[int]] = {clue: [] for clue in self._unknown_listeners()}
-        for slot in islice(self._unknown_holders(), max(0, UNKNOWN - len(sought))):
-            sought.setdefault(_clue(decode(self._known.key(slot))), []).append(slot)
-        self._sought = sought
-        return list(sought)
+    def processes(self) -> Sequence[Process]:
+        """Those that hold most: some, for their number is not bounded."""
+        return self._by_most()[:ALIVE]
+
+    def _by_most(self) -> list[Process]:
+        found: Counter[Process] = Counter()
+        for _, holders, sockets in self._made_in():
+            for process in self._present(holders):
+                found[process] += sockets
+        return [process for process, _ in found.most_common()]
+
+    def _made_in(self) -> Iterator[tuple[int, HeldBy | None, int]]:
+        """Numbers of cgroups, who holds what was made there, and how many stuck sockets that is."""
+        for group in self._stuck():
+            listeners = self._unaccepted.at(group.alike)
+            for listener in listeners:
+                yield listener.cgroup_id, self._of_listeners.get(listener.inode or 0), group.stuck
+            if not listeners:
+                yield group.alike.cgroup_id, group.alike.holders, group.stuck
+
+    @property
+    def is_any_held(self) -> bool:
+        """Whether there are stuck sockets that have holders, known or not."""
+        return any(group.alike.hold is Hold.HELD or self._unaccepted.at(group.alike) for group in self._stuck())
 
     @property
     def is_any_unknown(self) -> bool:
         """Whether there is anything to seek."""
-        return any(True for _ in self._unknown_listeners()) or any(map(self._is_unknown, self._groups))
+        return any(True for _ in self._unknown_listeners()) or any(map(self._is_unknown, self._stuck()))
 
-    def _unknown_listeners(self) -> Iterator[HolderClue]:
-        for group in self._groups:
-            listener = self._listener(group.alike) if group.stuck else None
-            inode = listener.inode if listener else None
-            if inode and inode not in self._of_listeners and inode not in self._listeners_in_vain:
-                yield HolderClue(inode)
+    def seek(self, decode: Decode, *, check: bool = False) -> Sequence[HolderClue]:
+        """Where to look for the holders that are not known, and for a *check* also for some that are."""
+        held = {group for group in self._stuck() if group.alike.hold is Hold.HELD}
+        unknown = set(filter(self._is_unknown, held))
+        known = {group for group in held - unknown if group.alike.holders} if check else set()
+        clues = self._sought.choose(self._unknown_listeners(check=check), unknown, known, decode)
+        self._retries = self._retries and not self._sought.has_all
+        return clues
 
-    def _unknown_holders(self) -> Iterator[int]:
-        """The slots of their sockets."""
-        unknown = set(filter(self._is_unknown, self._groups))
-        for slot in self._known.having(STUCK) if unknown else ():
-            if self._known.groups[slot] in unknown and not self._known.in_vain[slot]:
-                yield slot
+    def _unknown_listeners(self, *, check: bool = False) -> Iterator[int]:
+        """Their inodes; for a *check* also of those that are known."""
+        for group in self._stuck():
+            for listener in self._unaccepted.at(group.alike):
+                known = self._of_listeners.get(listener.inode or 0)
+                if listener.inode and (known is None or (known and check) or not self._ended.isdisjoint(known)):
+                    yield listener.inode
 
-    @staticmethod
-    def _is_unknown(group: Group) -> bool:
-        return bool(group.stuck) and group.alike.hold is Hold.HELD and group.alike.process is None
+    def _is_unknown(self, group: Group) -> bool:
+        holders = group.alike.holders
+        is_known = self._ended.isdisjoint(holders) if holders else holders is not None and not self._retries
+        return group.alike.hold is Hold.HELD and not is_known
 
-    def learn(self, found: Mapping[HolderClue, Process], decode: Decode) -> None:
-        """Go by the processes that were *found* for clues; NO_PROCESS if a search has ended without any."""
-        for clue, process in found.items():
-            slots = self._sought.pop(clue, [])
-            for slot in slots:
-                # By now another socket may be there, or none.
-                if self._known.is_alive(slot) and _clue(decode(self._known.key(slot))) == clue:
-                    self._learn(slot, process)
-            if not slots:
-                self._learn_listener(clue.inode, process)
-
-    def _learn(self, slot: int, process: Process) -> None:
-        if process is NO_PROCESS:
-            self._known.in_vain[slot] = 1
-        else:
-            self._groups.move(slot, self._known.groups[slot].alike._replace(process=process))
-
-    def _learn_listener(self, inode: int, process: Process) -> None:
-        if process is NO_PROCESS:
-            self._listeners_in_vain.add(inode)
-        else:
-            self._of_listeners[inode] = process
+    def learn(self, found: Mapping[HolderClue, HeldBy], decode: Decode) -> None:
+        """Go by the processes that were *found* for clues: nobody if a search has ended without any."""
+        if found:
+            self._of_listeners |= self._sought.learn(found, decode)
+            self._neighbours = None
 
 
-def _clue(socket: Socket) -> HolderClue:
-    return HolderClue(0, socket.pid) if socket.pid else HolderClue(socket.inode or 0)
+def _shared(cgroup_ids: AbstractSet[int], holders: HeldBy) -> tuple[int, Process]:
+    process = together(holders)
+    is_in_one = len(cgroup_ids) == 1 and (len(holders) < 2 or process.cgroup)
+    return (next(iter(cgroup_ids)) if is_in_one else 0), process

@@ -1,4 +1,4 @@
-"""The paths of cgroups by number, which is the inode of their directory in the cgroup v2 hierarchy.
+"""The paths of cgroups by number, which is the inode of their directory in the cgroup v2 hierarchy; and who is in them.
 
 A socket remembers the number of the cgroup that it was made in, also when the cgroup is gone. So a path that was found
 once is kept for as long as some socket asks for it.
@@ -6,8 +6,10 @@ once is kept for as long as some socket asks for it.
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+from exporter.decode import proc_pid
 
 ROOTS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
 """Where version 2 is mounted: alone, or beside version 1 (the hybrid layout of systemd)."""
@@ -15,6 +17,8 @@ MOST = 50_000
 """Directories that one walk looks at."""
 _SHARE = 0.005
 """Of one core, that walks may take."""
+CROWD = 200
+"""Processes in a cgroup; those in one that has more are not told."""
 
 
 class Cgroups:
@@ -32,6 +36,23 @@ class Cgroups:
     def path(self, cgroup_id: int) -> str:
         """The cgroup's path below the root of the hierarchy, ``/`` for the root itself, empty if it is not known."""
         return self._cgroups.get(cgroup_id, "")
+
+    def paths(self, cgroup_ids: Iterable[int]) -> Mapping[int, str]:
+        """The paths of those of the cgroups that are known, by number."""
+        return {cgroup_id: self._cgroups[cgroup_id] for cgroup_id in cgroup_ids if cgroup_id in self._cgroups}
+
+    def pids(self, path: str) -> Sequence[int]:
+        """The processes in the cgroup with that *path*, which anybody may ask for; 0 for one that is hidden from us.
+
+        Empty for more than CROWD, for the root, and where the hierarchy does not have the path.
+        """
+        if self._root is None or len(path) <= 1 or ".." in path:
+            return ()
+        try:
+            found = proc_pid.pids(Path(f"{self._root}{path}/cgroup.procs").read_bytes())
+        except OSError:  # also of a threaded cgroup, which has no processes of its own
+            return ()
+        return found if len(found) <= CROWD else ()
 
     def look(self, cgroup_ids: frozenset[int], now: float) -> None:
         """Find the paths of these cgroups, unless the last walk was a short time ago; forget others that are gone.

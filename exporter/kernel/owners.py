@@ -2,76 +2,128 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from exporter.kernel import processes
 from exporter.kernel.descriptors import DescriptorWalk
-from exporter.tcp.holders import NO_PROCESS, HolderClue, Process
+from exporter.tcp.holders import NO_PROCESS, HeldBy, HolderClue, Process
 
 log = logging.getLogger(__name__)
 
 SEARCH_SECONDS = 15.0
 """Between the beginnings of two searches, of which each may go through the descriptors of the whole host."""
+CHECK_SECONDS = 15.0
+"""At least, from the beginning of a search to one that looks whether known holders still are."""
+CHECK_SHARE = 0.005
+"""Of one core, that the latter may take."""
+
+_CAPABILITIES = "looking into those of other users takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
+_NAMESPACE = (
+    "only those of the exporter's own PID namespace are to be seen, it has to run in the host's"
+    " (docker run --pid host, hostPID: true in Kubernetes)"
+)
 
 
 class OwnerSearch:
-    """Looks below *proc*; *cpu* is the processor time of this thread in seconds."""
+    """Looks below *proc*; *cpu* is the processor time of this thread in seconds.
 
-    def __init__(self, proc: Path = Path("/proc"), cpu: Callable[[], float] = time.thread_time) -> None:
-        self._proc, self._cpu = proc, cpu
+    *peers* gives the numbers of the processes in the cgroup with a path, as far as these may share sockets.
+    """
+
+    def __init__(
+        self,
+        proc: Path = Path("/proc"),
+        cpu: Callable[[], float] = time.thread_time,
+        peers: Callable[[str], Sequence[int]] = lambda _: (),
+    ) -> None:
+        self._proc, self._cpu, self._peers = proc, cpu, peers
         self._walk: DescriptorWalk | None = None
-        self._missing: dict[int, HolderClue] = {}
+        self._clues: dict[int, HolderClue] = {}
         """By inode."""
-        self._found: dict[HolderClue, Process] = {}
+        self._found: dict[HolderClue, HeldBy] = {}
         """Since it was last asked for."""
-        self._next = 0.0
-        self._warned = False
+        self._told: dict[HolderClue, HeldBy] = {}
+        """What was found in the walk, as it was last told."""
+        self._begun, self._spent = 0.0, 0.0
+        self._next, self._next_check = 0.0, 0.0
+        self._warned: set[str] = set()
 
     def is_ready(self, now: float) -> bool:
         """Whether a search may begin at the monotonic time *now*."""
         return self._walk is None and now >= self._next
 
+    def is_check_due(self, now: float) -> bool:
+        """Whether it is time to look whether known holders still are."""
+        return now >= self._next_check
+
+    def ended(self, known: Iterable[Process]) -> set[Process]:
+        """Those of the *known* processes that are no more."""
+        return processes.ended(self._proc, known)
+
     def begin(self, clues: Collection[HolderClue], first: Iterable[int], now: float) -> None:
         """Search for who holds the sockets that these *clues* are for, in the processes *first* and then in all."""
-        by_pid = {clue: processes.named(clue.pid) for clue in clues if clue.pid}
+        by_pid = {clue: _named(clue.pid) for clue in clues if clue.pid}
         self._found |= by_pid
-        self._missing = {clue.inode: clue for clue in clues if clue not in by_pid}
-        if self._missing:
-            self._walk = DescriptorWalk(self._proc, self._missing, first)
+        self._clues = {clue.inode: clue for clue in clues if clue not in by_pid}
+        if self._clues:
+            self._walk = DescriptorWalk(self._proc, self._clues, first, self._kin)
+            self._told = {}
+            self._begun, self._spent = now, 0.0
             self._next = now + SEARCH_SECONDS
+
+    def _kin(self, process: Process) -> Sequence[int]:
+        return [*processes.family(self._proc, process.pid), *self._peers(process.cgroup)]
 
     def stop(self) -> None:
         """Search no more."""
-        self._walk, self._missing = None, {}
+        self._walk, self._clues, self._told = None, {}, {}
 
-    def go_on(self, seconds: float) -> Mapping[HolderClue, Process]:
+    def go_on(self, seconds: float) -> Mapping[HolderClue, HeldBy]:
         """Search for about so many *seconds* of processor time.
 
-        Gives what was found since the last call, and NO_PROCESS for what was not found once all have been looked into.
+        Gives what was found since the last call; and for what was not found once all have been looked into, that nobody
+        was. A clue is told of again if more holders have been found.
         """
-        deadline = self._cpu() + seconds
+        begun = self._cpu()
         going = True
-        while self._walk and going and self._cpu() < deadline:
+        while self._walk and going and self._cpu() < begun + seconds:
             going = self._walk.step()
         if self._walk:
+            self._spent += self._cpu() - begun
             self._learn(self._walk, over=not going)
         found, self._found = self._found, {}
         return found
 
     def _learn(self, walk: DescriptorWalk, *, over: bool) -> None:
-        for inode in walk.found.keys() & self._missing.keys():
-            self._found[self._missing.pop(inode)] = walk.found[inode]
+        found = walk.found if over else walk.settled()
+        by_clue = {self._clues[inode]: holders for inode, holders in found.items()}
+        self._found |= dict(by_clue.items() - self._told.items())
+        self._told |= by_clue
         if over:
-            self._found |= dict.fromkeys(self._missing.values(), NO_PROCESS)
-            self._warn(walk)
-            self.stop()
+            self._end(walk)
 
-    def _warn(self, walk: DescriptorWalk) -> None:
-        if walk.refused and self._missing and not self._warned:
-            self._warned = True
-            log.warning(
-                "the processes of %d stuck sockets are left empty: looking into those of other users"
-                " takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
-                len(self._missing),
-            )
+    def _end(self, walk: DescriptorWalk) -> None:
+        missing = self._clues.values() - self._told.keys()
+        self._found |= dict.fromkeys(missing, ())
+        if missing:
+            self._warn(walk, len(missing))
+        self._next_check = self._begun + max(CHECK_SECONDS, self._spent / CHECK_SHARE)
+        self.stop()
+
+    def _warn(self, walk: DescriptorWalk, missing: int) -> None:
+        """Say once of each hindrance what to do about it."""
+        visible = processes.pids(self._proc)
+        hidden = bool(visible) and processes.INIT not in visible  # by the mount option hidepid
+        hindrances = {
+            _CAPABILITIES: bool(walk.refused) or hidden,
+            _NAMESPACE: processes.is_in_namespace(self._proc),
+        }
+        for hint in [hint for hint, holds in hindrances.items() if holds and hint not in self._warned]:
+            self._warned.add(hint)
+            log.warning("the processes that hold %d stuck sockets were not found: %s", missing, hint)
+
+
+def _named(pid: int) -> HeldBy:
+    found = processes.named(pid)
+    return () if found is NO_PROCESS else (found,)

@@ -4,7 +4,7 @@ The legacy request walks the kernel's table once for IPv4 and IPv6 together; whe
 request for each family does the same in twice the walks. Listening sockets stand in a table of their own and come
 first, because the roles follow from them; everything else comes in one walk. TIME_WAIT sockets are described in
 shorter messages than the rest, and messages of two lengths in turn take longer to count than a second walk does once
-there are many of them: then they get one.
+there are many of them: then they get one. MPTCP connections come last, from a small dump of their own.
 """
 
 import errno
@@ -18,7 +18,7 @@ from typing import NamedTuple
 from exporter.decode import inet_diag, netlink
 from exporter.decode.inet_diag import Rows
 from exporter.errors import KernelRefused, Malformed, ReadFailed, SourceUnavailable, TimedOut, Truncated
-from exporter.tcp.reading import Batch, Bulk, Reading
+from exporter.tcp.reading import Batch, Bulk, Reading, Watched
 from exporter.tcp.sockets import Listener
 from exporter.tcp.states import COUNTED, SILENT, State
 
@@ -39,6 +39,7 @@ _CONNECTED = 0xFFE & ~_LISTEN
 
 _SILENT = sum(1 << state for state in SILENT)
 
+_FAMILIES = (int(socket.AF_INET), int(socket.AF_INET6))
 _UNSUPPORTED = {errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.EPERM, errno.EACCES}
 
 
@@ -75,6 +76,8 @@ class SockDiag:
         self._socket: socket.socket | None = None
         self._families: tuple[int, ...] = ()
         """The address families to ask for one by one; none as long as the legacy request works."""
+        self._has_mptcp = True
+        """As long as the kernel does not refuse to tell of it."""
         self._time_waits_apart = False
         self._buffer = memoryview(bytearray(BATCH))
 
@@ -99,7 +102,7 @@ class SockDiag:
             if self._families:
                 raise SourceUnavailable(f"no dump of TCP sockets: {refusal}") from refusal
         self.close()
-        self._families = (socket.AF_INET, socket.AF_INET6)
+        self._families = _FAMILIES
         return self._listeners_or_fall_back()
 
     def _batches(self, walks: Sequence[Walk]) -> Iterator[Batch]:
@@ -110,7 +113,21 @@ class SockDiag:
                     if isinstance(batch, Bulk):
                         sockets[batch.state] += batch.sockets
                     yield batch
+        yield from self._mptcp_connections()
         self._time_waits_apart = sockets[State.TIME_WAIT] > 1000 + sockets[State.ESTABLISHED] // 8
+
+    def _mptcp_connections(self) -> Iterator[Batch]:
+        """Those that are half-closed, while their subflows stay ESTABLISHED (net/mptcp/protocol.c)."""
+        try:
+            for family in _FAMILIES if self._has_mptcp else ():
+                body = inet_diag.mptcp_request(family, _SILENT)
+                for rows in self._ask(inet_diag.SOCK_DIAG_BY_FAMILY, body):
+                    yield Watched(rows._replace(are_mptcp=True), are_mptcp=True)
+        except KernelRefused as refusal:
+            if refusal.errno not in _UNSUPPORTED:
+                raise
+            self.close()
+            self._has_mptcp = False
 
     def _walks(self, *, silences: bool) -> Sequence[Walk]:
         """What to ask for together."""

@@ -101,10 +101,11 @@ def test_the_fields_stand_where_the_kernel_puts_them() -> None:
         receive_queue=5,
         send_queue=7,
         inode=0,
+        retransmissions=GOLDEN[19],
     )
     assert sockets(found) == [expected]
     assert expected.ends == Ends("10.99.0.2:8080", "10.99.0.1:49152")
-    assert list(found.listeners()) == [Listener(8080, 5, 7, inode=0)]
+    assert list(found.listeners()) == [Listener(8080, 5, 7, inode=0, address=b"\x0a\x63\0\x02")]
     assert list(found.destinations(b"\1")) == [b"\xc0\x00" + addresses]
     assert list(found.port_pairs(b"\1")) == [(8080, 49152)]
 
@@ -305,7 +306,30 @@ def mini(local: int) -> bytes:
 def test_a_listener_tells_its_cgroup() -> None:
     found = rows([about(10, queues=(3, 128), attributes=cgroup_id(number)) for number in (10, 20)])
 
-    assert list(found.listeners()) == [Listener(8080, 3, 128, 4711, number) for number in (10, 20)]
+    assert [(one.queued, one.backlog, one.inode, one.cgroup_id) for one in found.listeners()] == [
+        (3, 128, 4711, number) for number in (10, 20)
+    ]
+
+
+V6ONLY = 11
+WILDCARD = bytes(16)
+
+
+def test_a_listener_tells_its_address_by_family() -> None:
+    v4, v6 = rows([about(10)]), rows([about(10, family=AF_INET6, address=bytes(15) + b"\1")])
+
+    assert [(one.address, one.is_v6only) for one in v4.listeners()] == [(b"\x7f\0\0\1", None)]
+    assert [(one.address, one.is_v6only) for one in v6.listeners()] == [(bytes(15) + b"\1", None)]
+
+
+def test_a_listener_of_ipv6_tells_whether_it_takes_ipv4_too() -> None:
+    attributes = [attribute(SHUTDOWN, b"\0") + attribute(V6ONLY, flag) + cgroup_id(5) for flag in (b"\0", b"\1")]
+    found = rows([about(10, family=AF_INET6, address=WILDCARD, attributes=some) for some in attributes])
+
+    assert [(one.address, one.is_v6only, one.cgroup_id) for one in found.listeners()] == [
+        (WILDCARD, False, 5),
+        (WILDCARD, True, 5),
+    ]
 
 
 @given(st.lists(st.tuples(STATE, PORT, ATTRIBUTES), max_size=80))

@@ -123,3 +123,34 @@ def test_version_2_is_found_where_it_stands_beside_version_1(tmp_path: Path, mon
     known.look(frozenset({unified.stat().st_ino}), now=0.0)
 
     assert known.path(unified.stat().st_ino) == "/"
+
+
+def test_the_processes_of_a_cgroup_are_told_by_its_path(hierarchy: Hierarchy) -> None:
+    hierarchy.make("web")
+    (hierarchy.root / "web" / "cgroup.procs").write_text("7\n0\n8\n")
+    (hierarchy.root / "cgroup.procs").write_text("1\n")
+    known = hierarchy.cgroups()
+
+    assert list(known.pids("/web")) == [7, 0, 8]
+    assert [list(known.pids(path)) for path in ("/none", "/", "", "/web/..")] == [[], [], [], []]
+
+
+def test_of_a_cgroup_with_too_many_processes_none_is_told(
+    hierarchy: Hierarchy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgroups, "CROWD", 3)
+    for name, processes in (("small", 3), ("large", 4)):
+        hierarchy.make(name)
+        (hierarchy.root / name / "cgroup.procs").write_text("".join(f"{pid}\n" for pid in range(processes)))
+    known = hierarchy.cgroups()
+
+    assert len(known.pids("/small")) == 3
+    assert len(known.pids("/large")) == 0
+
+
+def test_paths_are_told_of_those_that_are_known(hierarchy: Hierarchy) -> None:
+    web = hierarchy.make("web")
+    known = hierarchy.cgroups()
+    known.look(frozenset({web}), now=0.0)
+
+    assert known.paths([web, web + 100_000]) == {web: "/web"}

@@ -16,12 +16,13 @@ class Proc:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def process(self, pid: int, name: str, *targets: int | str) -> None:
+    def process(self, pid: int, name: str, *targets: int | str, cgroup: str = "") -> None:
         """With descriptors of sockets, by inode, and of other things."""
         folder = self.root / str(pid) / "fd"
         folder.mkdir(parents=True)
         (folder.parent / "comm").write_text(f"{name}\n")
-        (folder.parent / "cgroup").write_text(f"0::/{name}\n")
+        (folder.parent / "cgroup").write_text(f"0::{cgroup or f'/{name}'}\n")
+        (folder.parent / "stat").write_text(f"{pid} ({name}) S 1 {'0 ' * 17}{100 * pid}\n")
         for number, target in enumerate(targets):
             (folder / str(number)).symlink_to(f"socket:[{target}]" if isinstance(target, int) else target)
 
@@ -40,7 +41,7 @@ def finished(walk: DescriptorWalk) -> int:
 
 
 def names(walk: DescriptorWalk) -> dict[int, str]:
-    return {inode: process.name for inode, process in walk.found.items()}
+    return {inode: "+".join(process.name for process in held_by) for inode, held_by in walk.found.items()}
 
 
 def test_the_holders_of_sockets_are_found_by_inode(proc: Proc) -> None:
@@ -50,8 +51,8 @@ def test_the_holders_of_sockets_are_found_by_inode(proc: Proc) -> None:
 
     finished(walk)
 
-    nginx = Process(20, "nginx", "/nginx")
-    assert walk.found == {11: nginx, 12: nginx}
+    nginx = Process(20, "nginx", "/nginx", 2000)
+    assert walk.found == {11: (nginx,), 12: (nginx,)}
     assert walk.refused == 0
 
 
@@ -89,14 +90,70 @@ def test_processes_that_come_first_are_looked_into_first_and_once(proc: Proc) ->
     assert finished(DescriptorWalk(proc.root, [6], first=[60])) == 5
 
 
-def test_the_first_process_that_has_a_shared_socket_is_its_holder(proc: Proc) -> None:
-    proc.process(1, "parent", 5)
-    proc.process(2, "child", 5)
-    walk = DescriptorWalk(proc.root, [5])
+def test_who_is_likely_to_share_a_socket_is_looked_into_next_and_nobody_else(proc: Proc) -> None:
+    for pid in range(1, 10):
+        proc.process(pid, f"other{pid}")
+    proc.process(10, "parent", 5)
+    proc.process(30, "stranger", 5)
+    proc.process(40, "child", 5)
+    walk = DescriptorWalk(proc.root, [5], first=[10], kin=lambda _: [40, 41, 10])
+
+    steps = finished(walk)
+
+    assert names(walk) == {5: "parent+child"}
+    assert steps == 3  # 41 is gone
+
+
+def test_a_holder_is_told_once_all_have_been_looked_into_that_are_likely_to_share(proc: Proc) -> None:
+    proc.process(10, "parent", 5)
+    proc.process(40, "child", 5)
+    walk = DescriptorWalk(proc.root, [5, 6], kin=lambda process: [40] if process.pid == 10 else [])
+
+    settled = []
+    while walk.step():
+        settled.append({inode: len(holders) for inode, holders in walk.settled().items()})
+
+    assert settled == [{}, {5: 2}]
+
+
+def test_so_many_kin_and_no_more(proc: Proc, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(descriptors, "KIN", 3)
+    for pid in range(1, 10):
+        proc.process(pid, "worker", 5)
+    walk = DescriptorWalk(proc.root, [5], kin=lambda _: range(1, 10))
+
+    assert finished(walk) == 4
+    assert [process.pid for process in walk.found[5]] == [1, 2, 3, 4]
+
+
+def test_a_search_goes_on_behind_systemd_which_keeps_what_it_makes_for_others(proc: Proc) -> None:
+    proc.process(1, "systemd", 5, 6, cgroup="/init.scope")
+    for pid in range(2, 10):
+        proc.process(pid, "other")
+    proc.process(10, "gunicorn", 5, cgroup="/system.slice/gunicorn.service")
+    walk = DescriptorWalk(proc.root, [5, 6])
+
+    walk.step()
+    assert (names(walk), walk.settled()) == ({5: "systemd", 6: "systemd"}, {})
 
     finished(walk)
+    assert names(walk) == {5: "systemd+gunicorn", 6: "systemd"}
 
-    assert names(walk) == {5: "parent"}
+
+def test_a_step_looks_at_so_many_descriptors_and_no_more(proc: Proc, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(descriptors, "AT_ONCE", 10)
+    proc.process(1, "busy", *range(100, 135))
+    proc.process(2, "other", 7)
+    walk = DescriptorWalk(proc.root, [*range(100, 135), 7])
+
+    assert [walk.step() and len(walk.settled()) for _ in range(5)] == [0, 0, 0, 35, 36]
+
+
+def test_a_process_is_left_as_soon_as_all_has_been_found(proc: Proc, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(descriptors, "AT_ONCE", 1)
+    proc.process(1, "busy", *([7] * 50))
+
+    assert finished(DescriptorWalk(proc.root, [7])) == 1
 
 
 def test_a_process_that_ends_meanwhile_does_no_harm(proc: Proc) -> None:
@@ -133,7 +190,7 @@ def test_a_descriptor_that_is_closed_meanwhile_does_no_harm(proc: Proc, monkeypa
 def test_processes_that_we_may_not_look_into_are_counted(proc: Proc, monkeypatch: pytest.MonkeyPatch) -> None:
     look = descriptors._sockets
 
-    def refuse(folder: Path) -> Iterable[int]:
+    def refuse(folder: Path) -> Iterable[Iterable[int | None]]:
         if folder == proc.root / "1/fd":
             raise PermissionError(folder)
         return look(folder)
@@ -163,4 +220,4 @@ def test_our_own_sockets_are_found_on_this_kernel() -> None:
         walk = DescriptorWalk(Path("/proc"), [inode], first=[own])
         finished(walk)
 
-    assert walk.found[inode].pid == own
+    assert [process.pid for process in walk.found[inode]] == [own]

@@ -4,6 +4,7 @@ import errno
 import socket
 import struct
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 import pytest
 
@@ -19,12 +20,12 @@ from exporter.errors import (
     Truncated,
 )
 from exporter.kernel.sock_diag import SockDiag
-from exporter.tcp.reading import Bulk
+from exporter.tcp.reading import Bulk, Watched
 from exporter.tcp.sockets import Listener, Origin
 from exporter.tcp.states import SILENT, State, Timer
 from tests.decode.messages import INFO, MINI, about, cgroup_id, done, error, info, message, stream
 from tests.kernel.readings import Taken, take, taken
-from tests.lab.netns import Pair
+from tests.lab.netns import Namespace, Pair
 from tests.lab.recipes import FAMILIES, Family, close_wait_held, established_client, fin_wait2_mini
 from tests.lab.witness import wait_for
 
@@ -42,11 +43,25 @@ INTERRUPTED = message(about(8)[16:], flags=0x12)
 """About a socket in CLOSE_WAIT, by a kernel that says that the table has changed meanwhile."""
 
 
-class Kernel:
-    """Answers requests by *answer*, which is given the kind of request and the bit set of states."""
+MPTCP = 16 + 56 + 8
+"""Bytes of a request for MPTCP connections: header, struct inet_diag_req_v2, and the attribute with the protocol."""
 
-    def __init__(self, answer: Callable[[int, int], Answer], flags: int = 0, sender: int = 0) -> None:
-        self._answer, self._flags, self._sender = answer, flags, sender
+
+class Kernel:
+    """Answers requests by *answer*, which is given the kind of request and the bit set of states.
+
+    Requests for MPTCP connections are answered by *mptcp*, each by the same.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[int, int], Answer],
+        flags: int = 0,
+        sender: int = 0,
+        mptcp: Answer | None = None,
+    ) -> None:
+        self._answer, self._flags, self._sender, self._mptcp = answer, flags, sender, mptcp or [done()]
+        self.asked_mptcp: list[bytes] = []
         self.asked: list[tuple[int, int]] = []
         self.extensions: list[int] = []
         """Of each request, what was asked for beside that."""
@@ -61,6 +76,10 @@ class Kernel:
 
     def send(self, request: bytes) -> None:
         _, kind, _, self._sequence, _ = struct.unpack_from("=IHHII", request)
+        if len(request) == MPTCP:
+            self.asked_mptcp.append(request[16:])
+            self._queue += self._mptcp
+            return
         form, at = ("=3xB48xI", 16) if kind == 18 else ("=2xBxI", 16)
         extensions, states = struct.unpack_from(form, request, at)
         self.asked.append((kind, states))
@@ -108,7 +127,9 @@ def test_listeners_come_with_their_accept_queues() -> None:
     listening = about(State.LISTEN, 8080, 0, queues=(3, 128), attributes=cgroup_id(42))
     kernel = Kernel(lambda _, states: [listening + done()] if states == LISTEN else [done()])
 
-    assert take(SockDiag(kernel.connect)).listeners == [Listener(8080, 3, 128, inode=4711, cgroup_id=42)]
+    assert take(SockDiag(kernel.connect)).listeners == [
+        Listener(8080, 3, 128, inode=4711, cgroup_id=42, address=b"\x7f\0\0\1")
+    ]
 
 
 def test_bulk_states_are_tallied_and_the_others_come_one_by_one() -> None:
@@ -327,3 +348,56 @@ def test_mixed_messages_of_the_real_kernel_are_taken_apart(pair: Pair) -> None:
         source = SockDiag()
         assert take(source).counts == {State.FIN_WAIT2: 50, State.ESTABLISHED: 50}
         source.close()
+
+
+def test_mptcp_connections_are_asked_for_in_either_family_and_only_while_half_closed() -> None:
+    kernel = Kernel(empty)
+
+    take(SockDiag(kernel.connect))
+
+    assert [request[:2] for request in kernel.asked_mptcp] == [bytes([family, 6]) for family in (2, 10)]
+    assert {struct.unpack_from("=I", request, 4)[0] for request in kernel.asked_mptcp} == {QUIET}
+    assert {request[56:] for request in kernel.asked_mptcp} == {struct.pack("=HHI", 8, 3, 262)}
+
+
+def test_mptcp_connections_come_as_such() -> None:
+    kernel = Kernel(but_listeners(about(8, cookie=1), done()), mptcp=[about(8, cookie=2), done()])
+
+    with SockDiag(kernel.connect).reading() as reading:
+        batches = [batch for batch in reading.batches if isinstance(batch, Watched)]
+        sockets = [(batch.are_mptcp, reading.socket(key)) for batch in batches for key in (*batch.rows.keys(),)]
+    found = [(are_mptcp, socket.is_mptcp, socket.cookie) for are_mptcp, socket in sockets]
+
+    assert found == [(False, False, 1), (True, True, 2), (True, True, 2)]
+
+
+def test_a_kernel_without_mptcp_is_asked_for_it_once() -> None:
+    kernel = Kernel(but_listeners(about(1), done()), mptcp=[error(errno.ENOENT)])
+    source = SockDiag(kernel.connect)
+
+    assert [take(source).counts[State.ESTABLISHED] for _ in range(3)] == [1, 1, 1]
+    assert len(kernel.asked_mptcp) == 1
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_half_closed_mptcp_connections_of_the_real_kernel(family: socket.AddressFamily, host: Namespace) -> None:
+    """Their subflows stay established."""
+    with host.entered(), ExitStack() as kept:
+        listening = kept.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_MPTCP))
+        listening.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 8080))
+        listening.listen()
+        client = kept.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_MPTCP))
+        client.connect(listening.getsockname())
+        server = kept.enter_context(listening.accept()[0])
+        client.shutdown(socket.SHUT_WR)
+        assert server.recv(1) == b""
+        source = SockDiag()
+        kept.callback(source.close)
+        wait_for(lambda: len(take(source).watched) == 2, "both ends are half-closed")
+
+        found = take(source)
+
+    assert found.counts[State.ESTABLISHED] == 2
+    assert {(one.state, one.is_mptcp) for one in found.watched} == {(State.FIN_WAIT2, True), (State.CLOSE_WAIT, True)}
+    assert all(one.inode for one in found.watched)

@@ -138,7 +138,7 @@ def test_owners_are_named_by_cgroup_and_process(
         assert one["local"] == "127.0.0.1:7000"
 
 
-def test_without_privileges_the_cgroup_is_named_and_the_log_says_once_why_the_process_is_not(
+def test_without_privileges_the_cgroup_is_named_and_the_process_where_it_can_be_no_other(
     host: Namespace, tmp_path: Path, quick: str, web: Cgroup, worker: Cgroup
 ) -> None:
     with (
@@ -146,8 +146,21 @@ def test_without_privileges_the_cgroup_is_named_and_the_log_says_once_why_the_pr
         leak(host, "fetcher", "dial", 7000, 12, within=worker.within()),
         exporter(host, tmp_path / "log", quick, within=WITHOUT_CAPABILITIES) as running,
     ):
-        expected = {("close_wait", web.path, ""): 12.0, ("fin_wait2", worker.path, ""): 12.0}
-        wait_for(lambda: owners(running) == expected, "both cgroups are named", seconds=20)
+        expected = {("close_wait", web.path, "nginx"): 12.0, ("fin_wait2", worker.path, "fetcher"): 12.0}
+        wait_for(lambda: owners(running) == expected, "both cgroups and processes are named", seconds=20)
+
+
+def test_without_privileges_one_of_several_processes_is_not_named_and_the_log_says_once_why(
+    host: Namespace, tmp_path: Path, quick: str, web: Cgroup
+) -> None:
+    with (
+        leak(host, "nginx", "serve", 7000, within=web.within()),
+        leak(host, "fetcher", "dial", 7000, 12, within=web.within()),
+        exporter(host, tmp_path / "log", quick, within=WITHOUT_CAPABILITIES) as running,
+    ):
+        expected = {("close_wait", web.path, ""): 12.0, ("fin_wait2", web.path, ""): 12.0}
+        wait_for(lambda: owners(running) == expected, "the cgroup is named", seconds=20)
+        wait_for(lambda: "CAP_SYS_PTRACE" in (tmp_path / "log").read_text(), "the log says why", seconds=20)
         time.sleep(1)
 
     assert (tmp_path / "log").read_text().count("CAP_SYS_PTRACE") == 1
