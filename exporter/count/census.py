@@ -16,7 +16,9 @@ from exporter.tcp.roles import Roles
 from exporter.tcp.shared_ports import SharedPorts
 from exporter.tcp.sockets import OWN, ROLES, Listener, Role, Row, Service
 from exporter.tcp.states import State
-from exporter.tcp.tally import Destinations, Ports, Tally
+from exporter.tcp.tally import Destinations, LocalPorts, Ports, Tally, dialled
+
+FEW_PORTS = 2000
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,20 @@ class Census:
     """How many ports are counted together as ``other``."""
     busiest_destination: int
     """Ephemeral ports in use towards the destination that uses most of them."""
+    busiest_address: int
+    """Ephemeral ports in use on the local address that uses most of them; sockets, which can share one, where that is
+    far from all."""
     limits: Limits
     stuck: Stuck = field(default_factory=Stuck)
 
     def total(self, state: State) -> int:
         """All sockets in *state*."""
         return sum(counts[state] for counts in self.sockets.values())
+
+
+def are_ports_counted(in_use: int | None, ephemeral: range) -> bool:
+    """Whether local ports are worth a line of Python each: while few are *in_use*, and when half of them are."""
+    return in_use is None or in_use <= FEW_PORTS or 2 * in_use >= len(ephemeral)
 
 
 class Memory(NamedTuple):
@@ -60,11 +70,17 @@ class Count:
     """The sockets of one reading by state and port, as far as they have been taken; made anew for each attempt."""
 
     def __init__(
-        self, roles: Roles, listeners: Sequence[Listener], seen: Seen, shared: SharedPorts | None = None
+        self,
+        roles: Roles,
+        listeners: Sequence[Listener],
+        seen: Seen,
+        *,
+        shared: SharedPorts | None = None,
+        local_ports: LocalPorts | None = None,
     ) -> None:
         self.roles, self.seen = roles, seen
         self.listeners = listeners
-        self._shared = shared
+        self._shared, self._local_ports = shared, local_ports
         self._tallies = {state: Tally(roles) for state in State}
         self._destinations = Destinations()
 
@@ -73,9 +89,10 @@ class Count:
         match batch:
             case Bulk(state, columns):
                 self._tallies[state].add(columns, self._kinds(columns))
-            case Watched(rows):
-                self._kinds(rows)
+            case Watched(rows, are_mptcp):
                 self.seen.add(rows)
+                if not are_mptcp:
+                    self._kinds(rows)
             case Counts(sockets):
                 for (state, service), number in sockets.items():
                     self._tallies[state].count(service, number)
@@ -83,7 +100,10 @@ class Count:
     def _kinds(self, columns: Columns) -> bytes:
         """Of the local ports; sockets whose port the kernel chose count for their destination, whatever their state."""
         kinds = self.roles.kinds(columns.local_ports())
-        self._destinations.add(columns, kinds)
+        if (chosen := dialled(kinds)) is not None:
+            self._destinations.add(columns, chosen)
+            if self._local_ports:
+                self._local_ports.add(columns, chosen)
         if self._shared:
             self._shared.add(columns, kinds)
         return kinds
@@ -103,6 +123,7 @@ class Count:
             accept_queues=_accept_queues(self.listeners, labels),
             folded_ports=labels.folded(together),
             busiest_destination=self._destinations.busiest,
+            busiest_address=(self._local_ports or self._destinations).busiest_address,
             limits=limits,
             stuck=stuck.told(watched, labels, tell),
         )
@@ -111,7 +132,8 @@ class Count:
         for listener in self.listeners:
             self._tallies[State.LISTEN].count(Service("server", listener.port), 1)
         for group in watched.groups:
-            self._tallies[group.alike.state].count(group.alike.service, group.present)
+            if not group.alike.are_mptcp:
+                self._tallies[group.alike.state].count(group.alike.service, group.present)
         return {state: tally.ports() for state, tally in self._tallies.items()}
 
 

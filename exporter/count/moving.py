@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from itertools import compress
 from math import inf
 
-from exporter.count.alike import Group, Hold
+from exporter.count.alike import Alike, Group, Hold
 from exporter.count.groups import Groups
 from exporter.count.known import MOVING, STUCK, YOUNG, KnownRows
+from exporter.count.rules import StuckRules
 from exporter.tcp import verdicts
 from exporter.tcp.reading import Decode
-from exporter.tcp.states import State
 from exporter.tcp.verdicts import verdict
 
 CHECK_SECONDS = 30.0
@@ -29,7 +29,7 @@ class Moving:
 
     def __init__(self, known: KnownRows, groups: Groups) -> None:
         self._known, self._groups = known, groups
-        self._after: Mapping[State, float] = {}
+        self._rules = StuckRules({})
         self._checked = -inf
 
     def doubtful(self, now: float) -> bytearray:
@@ -44,11 +44,16 @@ class Moving:
 
     def _is_ripe(self, slot: int, group: Group, now: float) -> bool:
         """Whether the socket has been in its state for the threshold."""
-        return self._known.since[slot] <= now - self._after.get(group.alike.state, inf)
+        return self._known.since[slot] <= now - self._seconds(group.alike)
 
-    def judge(self, after: Mapping[State, float], asked: bytearray, idle: Idle, now: float, decode: Decode) -> None:
+    def _seconds(self, alike: Alike) -> float:
+        """How long the socket has to be there, and has to be idle, to be stuck."""
+        seconds = self._rules.seconds(alike.state, alike.service)
+        return inf if seconds is None else seconds
+
+    def judge(self, rules: StuckRules, asked: bytearray, idle: Idle, now: float, decode: Decode) -> None:
         """Go by a reading that was *asked* about some slots, and found some to be less *idle* than they are old."""
-        self._after = after
+        self._rules = rules
         for slot in self._known.having(YOUNG):
             if self._is_ripe(slot, self._known.groups[slot], now):
                 self._settle(slot, idle, decode)
@@ -66,7 +71,7 @@ class Moving:
     def _settle(self, slot: int, idle: Idle, decode: Decode) -> None:
         """A socket that is old enough is stuck, or it moves."""
         alike, status = self._known.groups[slot].alike, self._known.status[slot]
-        moves = idle.get(slot, inf) < self._after.get(alike.state, inf)
+        moves = idle.get(slot, inf) < self._seconds(alike)
         if moves and status != MOVING:
             self._groups.restate(slot, MOVING, alike._replace(verdict=verdicts.MOVING[alike.state]))
         elif not moves and status == MOVING:

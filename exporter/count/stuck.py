@@ -13,7 +13,7 @@ from exporter.count.watched import WatchedSockets
 from exporter.tcp.holders import Owner, owner
 from exporter.tcp.sockets import Row, Service, Socket
 from exporter.tcp.states import WATCHED, State
-from exporter.tcp.verdicts import Verdict
+from exporter.tcp.verdicts import ACCEPT, Verdict
 
 HOLDINGS = 1000
 """Told at most; of a port scan from here every port has its own."""
@@ -80,6 +80,8 @@ class Stuck:
     """Stuck sockets by owner, most first; None if they are not told."""
     holdings: Sequence[Holding] = ()
     """Who has how many, the most first; at most HOLDINGS."""
+    unaccepted: Mapping[Row, float] = field(default_factory=dict)
+    """Age in seconds of the oldest connection that nobody has accepted and whose client has gone, if there is one."""
     listed: Sequence[StuckSocket] = ()
     """The oldest stuck sockets, one by one, the oldest first."""
     now: float = 0.0
@@ -122,6 +124,7 @@ def told(watched: WatchedSockets, labels: Labels, tell: Tell) -> Stuck:
         tells_verdicts=tell.tells_verdicts,
         owners=_by_owner(owners, labels, tell.rules.owners.max) if tell.rules.owners.enabled else None,
         holdings=_holdings(owners) if tell.rules.owners.enabled else (),
+        unaccepted=_unaccepted(watched, labels, tell.now),
         listed=[_stuck_socket(listed, watched.group(listed), owners) for listed in watched.groups.listed],
         now=tell.now,
         tracked=len(watched),
@@ -158,6 +161,15 @@ def _counted(groups: Sequence[Group], now: float) -> WatchedCount:
     oldest_stuck = min((group.oldest_since for group in groups if group.stuck), default=now)
     stuck = sum(group.stuck for group in groups)
     return WatchedCount(stuck, now - oldest, verdicts, +of_stuck, now - oldest_stuck)
+
+
+def _unaccepted(watched: WatchedSockets, labels: Labels, now: float) -> Mapping[Row, float]:
+    oldest: dict[Row, float] = {}
+    for group in watched.groups:
+        if group.alike.verdict == ACCEPT:
+            row = labels.row(group.alike.service)
+            oldest[row] = max(oldest.get(row, 0.0), now - group.oldest_since)
+    return oldest
 
 
 def _holdings(owners: Mapping[Group, Owner]) -> Sequence[Holding]:

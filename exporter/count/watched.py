@@ -14,18 +14,19 @@ more; and one that it shows twice, alike or changed meanwhile, is counted once.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress, islice
 from math import isnan, nan
 from typing import NamedTuple
 
-from exporter.count.alike import Alike, Group, Listed, hold
+from exporter.count.alike import Alike, Group, Listed, hold, waits_at
 from exporter.count.groups import Groups
 from exporter.count.holders import Holders
 from exporter.count.known import EXEMPT, MOVING, STUCK, YOUNG, KnownRows
 from exporter.count.moving import Moving
+from exporter.count.rules import StuckRules
 from exporter.tcp import verdicts
-from exporter.tcp.holders import Process
+from exporter.tcp.holders import HeldBy
 from exporter.tcp.reading import Decode, Rows
 from exporter.tcp.roles import Roles
 from exporter.tcp.sockets import Identity, Listener, Origin, Socket
@@ -38,7 +39,7 @@ TWINS = 10_000
 """New rows of one reading at most among which a socket that comes twice is noticed at once, else with the next; and how
 many are compared with the known ones together. Sets of all of them would be larger than all that is known."""
 
-_UNKNOWN: tuple[int, Process | None] = (0, None)
+_UNKNOWN: tuple[int, HeldBy | None] = (0, None)
 
 
 class Seen:
@@ -113,8 +114,7 @@ class Read(NamedTuple):
     """When it began."""
     listeners: Sequence[Listener]
     roles: Roles
-    after: Mapping[State, float]
-    """Seconds in a state after which a socket is stuck; in a state without, none ever is."""
+    rules: StuckRules
     decode: Decode
 
 
@@ -126,8 +126,8 @@ class _Past:
         """Those that this reading has shown already."""
         self.rows: dict[tuple[Identity, State], int] = {}
         """The slots of those that it has not shown: they may have changed."""
-        self.holders: dict[Identity, tuple[int, Process | None]] = {}
-        """Cgroup and process."""
+        self.holders: dict[Identity, tuple[int, HeldBy | None]] = {}
+        """Cgroup and processes."""
 
 
 class WatchedSockets:
@@ -142,7 +142,7 @@ class WatchedSockets:
         self.holders = Holders(self._known, self.groups)
         self._moving = Moving(self._known, self.groups)
         self._roles: Roles | None = None
-        self._after: Mapping[State, float] = {}
+        self._rules = StuckRules({})
         self._read_at: float | None = None
 
     def seen(self, now: float) -> Seen:
@@ -164,7 +164,7 @@ class WatchedSockets:
     def take_in(self, seen: Seen, reading: Read) -> None:
         """Go by a reading that is complete."""
         self._follow_roles(reading)
-        self._follow_thresholds(reading.after)
+        self._follow_rules(reading.rules)
         missing = self._known.unmarked(seen.marks)
         for slot in self._known.returned(seen.marks):
             self.groups.show(slot)
@@ -173,7 +173,7 @@ class WatchedSockets:
         self._miss(slot for slot in missing if slot not in changed)
         self._admit(seen, past, reading)
         self._miss(past.rows.values())
-        self._moving.judge(reading.after, seen.asked, seen.idle, reading.now, reading.decode)
+        self._moving.judge(reading.rules, seen.asked, seen.idle, reading.now, reading.decode)
         self.holders.follow(reading.listeners, reading.now)
         self._read_at = reading.now
         if self._known.is_sparse:
@@ -192,10 +192,10 @@ class WatchedSockets:
             service = roles.service(socket.local_port, socket.remote_port)
             self.groups.move(slot, known.groups[slot].alike._replace(service=service))
 
-    def _follow_thresholds(self, after: Mapping[State, float]) -> None:
+    def _follow_rules(self, rules: StuckRules) -> None:
         """By other thresholds, whoever was stuck has to be found so again."""
-        if after != self._after:
-            self._after = after
+        if rules != self._rules:
+            self._rules = rules
             for slot in self._known.having(STUCK):
                 self.groups.demote(slot)
 
@@ -210,7 +210,7 @@ class WatchedSockets:
 
     def _note_past(self, past: _Past, slot: int, decode: Decode, *, is_shown: bool) -> None:
         socket, alike = decode(self._known.key(slot)), self._known.groups[slot].alike
-        past.holders[socket.identity] = alike.cgroup_id, alike.process
+        past.holders[socket.identity] = alike.cgroup_id, alike.holders
         if is_shown:
             past.shown.add((socket.identity, socket.state))
         else:
@@ -251,7 +251,7 @@ class WatchedSockets:
         self, key: bytes, socket: Socket, identity: Identity, since: float, alike: Alike, *, moves: bool
     ) -> int:
         """One that *moves* as the row before it did is left in peace until the next check."""
-        ends = alike.verdict is not None and alike.verdict.ends_by_itself
+        ends = verdicts.is_never_stuck(socket)
         slot = self._known.add(key, hash(identity), socket.local_port, since, EXEMPT if ends else YOUNG)
         self.groups.join(slot, alike)
         if moves and not ends:
@@ -261,9 +261,11 @@ class WatchedSockets:
     @staticmethod
     def _alike(socket: Socket, identity: Identity, origin: Origin, past: _Past, roles: Roles) -> Alike:
         """A socket that changes keeps its holder, and also its cgroup where that is not told any more."""
-        cgroup_id, process = past.holders.get(identity, _UNKNOWN)
+        cgroup_id, holders = past.holders.get(identity, _UNKNOWN)
         service = roles.service(socket.local_port, socket.remote_port)
-        return Alike(socket.state, service, verdict(socket), hold(socket), origin.cgroup_id or cgroup_id, process)
+        made_in, held = origin.cgroup_id or cgroup_id, hold(socket)
+        waits = waits_at(socket, held)
+        return Alike(socket.state, service, verdict(socket), held, made_in, holders, waits, socket.is_mptcp)
 
 
 def _first_sight(socket: Socket, origin: Origin, now: float) -> float:

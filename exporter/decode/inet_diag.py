@@ -31,6 +31,7 @@ from exporter.tcp.states import COUNTED, WATCHED, State
 TCPDIAG_GETSOCK = 18
 SOCK_DIAG_BY_FAMILY = 20
 IPPROTO_TCP = 6
+IPPROTO_MPTCP = 262
 
 _MESSAGE = slice(16, 88)
 _AT_STATE = 17
@@ -40,11 +41,14 @@ _AT_REMOTE_PORT = 22
 _DESTINATION = slice(22, 56)
 _EXPIRES = slice(52, 56)
 """Within _MESSAGE."""
+_MPTCP = b"\xff" * 4
+"""In the key of an MPTCP connection, in place of the time that its timer has left: it has none."""
 
-# The fields of _MESSAGE that are of use: family, state, timer, both ports, both addresses, cookie, receive queue, send
-# queue, inode. Ports are big-endian, and read by themselves.
-_FIELDS = struct.Struct("=BBBx4x32s4xQ4xII4xI")
+# The fields of _MESSAGE that are of use: family, state, timer, retransmissions, both ports, both addresses, cookie,
+# receive queue, send queue, inode. Ports are big-endian, and read by themselves.
+_FIELDS = struct.Struct("=BBBB4x32s4xQ4xII4xI")
 _PORTS = struct.Struct(">4xHH")
+_LOCAL_END = struct.Struct("=4xH2x16s")
 _LISTENER = struct.Struct("=B7x16s32xII4xI")
 
 _AF_INET6 = 10
@@ -52,6 +56,7 @@ _AF_INET6 = 10
 # struct nlattr: nla_len (with this header), nla_type; attributes are padded to a multiple of 4 bytes. What is read of
 # struct tcp_info (linux/tcp.h) are tcpi_last_data_sent, tcpi_last_data_recv and tcpi_last_ack_recv, in milliseconds.
 _ATTRIBUTE = struct.Struct("=HH")
+_REQ_PROTOCOL = 3
 _INFO = 2
 _V6ONLY = 11
 _CGROUP_ID = 21
@@ -78,6 +83,12 @@ def request(family: int, states: int, extensions: int = 0) -> bytes:
     return struct.pack("=BBBxI48x", family, IPPROTO_TCP, extensions, states)
 
 
+def mptcp_request(family: int, states: int) -> bytes:
+    """Struct inet_diag_req_v2 for MPTCP connections, whose protocol is an attribute, as it does not fit into a byte."""
+    body = struct.pack("=BBBxI48x", family, IPPROTO_MPTCP & 0xFF, 0, states)
+    return body + _ATTRIBUTE.pack(8, _REQ_PROTOCOL) + struct.pack("=I", IPPROTO_MPTCP)
+
+
 class Rows(NamedTuple):
     """Messages about sockets, as columns and one by one; the fields are those of ``netlink.Run``."""
 
@@ -85,6 +96,8 @@ class Rows(NamedTuple):
     data: bytes
     start: int = 0
     present: bytes | None = None
+    are_mptcp: bool = False
+    """Whether they are about MPTCP connections, of which the messages themselves do not speak."""
 
     @property
     def states(self) -> bytes:
@@ -113,6 +126,11 @@ class Rows(NamedTuple):
         behind = _MESSAGE.start
         return (_PORTS.unpack_from(self.data, at + behind) for at in compress(self._places(), chosen))
 
+    def local_ends(self, chosen: bytes) -> Iterator[tuple[int, bytes]]:
+        """See ``reading.Columns``."""
+        behind = _MESSAGE.start
+        return (_LOCAL_END.unpack_from(self.data, at + behind) for at in compress(self._places(), chosen))
+
     def keys(self) -> list[bytes]:
         """See ``reading.Rows``: the message without header, attributes, and the time that a timer has left.
 
@@ -120,6 +138,8 @@ class Rows(NamedTuple):
         silence, which is of use at first sight only.
         """
         keys = list(map(self.data.__getitem__, self._slices(_MESSAGE)))
+        if self.are_mptcp:
+            return [key[: _EXPIRES.start] + _MPTCP + key[_EXPIRES.stop :] for key in keys]
         for at in compress(range(len(keys)), self._of_present(self._column(_AT_TIMER))):
             keys[at] = keys[at][: _EXPIRES.start] + bytes(4) + keys[at][_EXPIRES.stop :]
         return keys
@@ -189,9 +209,22 @@ class Rows(NamedTuple):
 
 def socket(key: bytes) -> Socket:
     """The socket that has one of ``Rows.keys``."""
-    family, state, timer, addresses, cookie, received, sent, inode = _FIELDS.unpack(key)
+    family, state, timer, again, addresses, cookie, received, sent, inode = _FIELDS.unpack(key)
     local, remote = _PORTS.unpack_from(key)
-    return Socket(_STATES[state], local, remote, addresses, cookie, family == _AF_INET6, timer, received, sent, inode)
+    return Socket(
+        _STATES[state],
+        local,
+        remote,
+        addresses,
+        cookie,
+        family == _AF_INET6,
+        timer,
+        received,
+        sent,
+        inode,
+        retransmissions=again,
+        is_mptcp=key[_EXPIRES] == _MPTCP,
+    )
 
 
 def batches(rows: Rows) -> Iterator[Batch]:

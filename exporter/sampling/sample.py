@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from exporter.count.census import Count, Memory
+from exporter.count.census import Count, Memory, are_ports_counted
 from exporter.count.ports import PortBook
 from exporter.count.report import Sample
 from exporter.count.rules import OwnerRules
@@ -16,11 +16,13 @@ from exporter.errors import Interrupted, SourceUnavailable
 from exporter.kernel.cgroups import Cgroups
 from exporter.kernel.choice import FirstThatWorks, Make, candidates
 from exporter.kernel.limits import LimitsReader
+from exporter.kernel.members import Members
 from exporter.kernel.owners import OwnerSearch
 from exporter.settings.config import Config
 from exporter.tcp.limits import Limits
 from exporter.tcp.reading import Reading
 from exporter.tcp.shared_ports import SharedPorts
+from exporter.tcp.tally import LocalPorts
 
 LEAST_FOR_OWNERS = 0.25
 """Share of a sample's time that the search for owners gets also where the reading has taken all of it."""
@@ -49,7 +51,9 @@ class Sampling:
         self._source = FirstThatWorks(sources(config.source))
         self._limits = LimitsReader()
         self._cgroups = Cgroups(cpu=clocks.cpu)
-        self._owners = OwnerSearch(cpu=clocks.cpu)
+        self._members = Members(self._cgroups.pids)
+        self._owners = OwnerSearch(cpu=clocks.cpu, peers=self._cgroups.pids)
+        self._ports_in_use: int | None = None
         self._memory = Memory(WatchedSockets(), Services(), PortBook(config.ports))
 
     @property
@@ -76,11 +80,12 @@ class Sampling:
         at, now, begun = self._clocks.wall(), self._clocks.monotonic(), self._clocks.cpu()
         limits, rules = self._limits.read(now), self._config.stuck
         count, reading = self._read(limits, now)
-        self._memory.watched.take_in(count.seen, Read(now, reading.listeners, count.roles, rules.after, reading.socket))
+        self._memory.watched.take_in(count.seen, Read(now, reading.listeners, count.roles, rules, reading.socket))
         left = max(seconds - (self._clocks.cpu() - begun), seconds * LEAST_FOR_OWNERS)
         self._find_owners(rules.owners, reading, now, left)
         tell = Tell(now, rules, reading.tells_verdicts, self._cgroups.path)
         census = count.census(self._memory, limits, tell)
+        self._ports_in_use = census.busiest_address
         return Sample(census, at, now, self._clocks.monotonic() - now)
 
     def _read(self, limits: Limits, now: float) -> tuple[Count, Reading]:
@@ -104,8 +109,13 @@ class Sampling:
         seen = memory.watched.seen(now)
         with self._source.reading(silences=seen.asks) as reading:
             roles = memory.services.roles(reading.listeners, self._config.ports.server, limits.ephemeral, now)
-            shared = SharedPorts() if memory.services.is_looking(now) else None
-            count = Count(roles, reading.listeners, seen, shared)
+            count = Count(
+                roles,
+                reading.listeners,
+                seen,
+                shared=SharedPorts() if memory.services.is_looking(now) else None,
+                local_ports=LocalPorts() if are_ports_counted(self._ports_in_use, limits.ephemeral) else None,
+            )
             for batch in reading.batches:
                 count.add(batch)
         return count, reading
@@ -120,8 +130,11 @@ class Sampling:
             self._cgroups.look(holders.cgroup_ids(), now)
         if not (rules.enabled and rules.processes):
             return
-        if not holders.is_any_unknown:
+        holders.lose(self._owners.ended(holders.processes()))
+        check = self._owners.is_check_due(now)
+        if not holders.is_any_held:
             self._owners.stop()
-        elif self._owners.is_ready(now):
-            self._owners.begin(holders.seek(reading.socket), holders.pids(), now)
+        elif self._owners.is_ready(now) and (check or holders.is_any_unknown):
+            self._owners.begin(holders.seek(reading.socket, check=check), holders.pids(), now)
         holders.learn(self._owners.go_on(seconds), reading.socket)
+        holders.meet(self._members.of(self._cgroups.paths(holders.nameless()), now))

@@ -23,6 +23,7 @@ def render(sample: Sample, source: str) -> str:
             "totals": {state.label: census.total(state) for state in State},
             "ports": [_port(census, row, counts) for row, counts in census.sockets.items()],
             "busiest_destination": census.busiest_destination,
+            "busiest_address": census.busiest_address,
             "ephemeral_ports": census.limits.ephemeral_ports,
             "limits_and_counters": dict(census.limits.values),
             "stuck": _stuck(census.stuck),

@@ -62,6 +62,7 @@ def usages(census: Census) -> Sequence[Usage]:
         ("TIME_WAIT sockets", census.total(State.TIME_WAIT) + _closed(census), values.get("time_wait_limit")),
         ("Orphans of the whole host", values.get("orphan_sockets", 0), values.get("orphan_limit")),
         ("Ephemeral ports to one destination", census.busiest_destination, census.limits.ephemeral_ports),
+        ("Ephemeral ports on one local address", census.busiest_address, census.limits.ephemeral_ports),
     ]
     queues = [
         (f"Accept queue of port {row.port}", queue.queued, queue.limit) for row, queue in census.accept_queues.items()

@@ -97,12 +97,18 @@ def _owner(owner: OwnerRow) -> dict[str, str]:
 
 def _accept_queues(census: Census) -> Iterator[Metric]:
     """The fullest queue of each port; a family that the source knows nothing of is left out."""
-    queues = [({**_netns(row), "port": row.port}, queue) for row, queue in census.accept_queues.items()]
-    queued = ((of, queue.queued) for of, queue in queues)
-    limits = ((of, queue.limit) for of, queue in queues if queue.limit is not None)
+    queues = [(row, {**_netns(row), "port": row.port}, queue) for row, queue in census.accept_queues.items()]
+    queued = ((of, queue.queued) for _, of, queue in queues)
+    limits = ((of, queue.limit) for _, of, queue in queues if queue.limit is not None)
+    ages = ((of, round(census.stuck.unaccepted.get(row, 0.0), 3)) for row, of, _ in queues)
     found = (
         _gauge("accept_queue_sockets", "Connections waiting in the port's fullest accept queue.", queued),
         _gauge("accept_queue_limit", "Connections that may wait in that queue (the backlog).", limits),
+        _gauge(
+            "oldest_unaccepted_age_seconds",
+            "Time for which nobody has accepted a connection whose client has gone, 0 where there is none.",
+            ages,
+        ),
     )
     yield from (family for family in found if family.samples)
 
@@ -118,6 +124,11 @@ def _ephemeral(census: Census) -> Iterator[Metric]:
         "ephemeral_ports_busiest_destination",
         "Local ports in use towards the local address, remote address and remote port that use most of them.",
         census.busiest_destination,
+    )
+    yield _single(
+        "ephemeral_ports_busiest_address",
+        "Local ports in use on the local address that uses most of them: what bind() before connect() runs out of.",
+        census.busiest_address,
     )
 
 

@@ -13,8 +13,9 @@ from exporter.tcp.states import COUNTED, WATCHED, State
 BATCH = 1024
 """Sockets that are put into columns together."""
 
-# state, timer, is_ipv6, whether the inode is known, both ports, addresses, cookie, both queues, inode, pid
-_KEY = struct.Struct("=BBBBHH32sQIIQI")
+# state, timer, is_ipv6, whether the inode and the retransmissions are known, these, both ports, addresses, cookie, both
+# queues, inode, pid
+_KEY = struct.Struct("=BBBBBBHH32sQIIQI")
 
 
 class Decoded(NamedTuple):
@@ -30,6 +31,9 @@ class Decoded(NamedTuple):
 
     def port_pairs(self, chosen: bytes) -> Iterable[tuple[int, int]]:
         return ((socket.local_port, socket.remote_port) for socket in compress(self.sockets, chosen))
+
+    def local_ends(self, chosen: bytes) -> Iterable[tuple[int, bytes]]:
+        return ((wire(socket.local_port), socket.addresses[:16]) for socket in compress(self.sockets, chosen))
 
     def destinations(self, chosen: bytes) -> Iterable[bytes]:
         return (wire(socket.remote_port).to_bytes(2) + socket.addresses for socket in compress(self.sockets, chosen))
@@ -58,6 +62,8 @@ def _packed(socket: Socket) -> bytes:
         socket.timer,
         socket.is_ipv6,
         socket.inode is not None,
+        socket.retransmissions is not None,
+        socket.retransmissions or 0,
         socket.local_port,
         socket.remote_port,
         socket.addresses,
@@ -71,6 +77,19 @@ def _packed(socket: Socket) -> bytes:
 
 def unpacked(key: bytes) -> Socket:
     """The socket that has one of the keys of ``Decoded``."""
-    state, timer, is_ipv6, has_inode, local, remote, addresses, cookie, received, sent, inode, pid = _KEY.unpack(key)
-    known = inode if has_inode else None
-    return Socket(State(state), local, remote, addresses, cookie, bool(is_ipv6), timer, received, sent, known, pid)
+    state, timer, is_ipv6, has_inode, has_sent, sent_again, local, remote, *rest = _KEY.unpack(key)
+    addresses, cookie, received, sent, inode, pid = rest
+    return Socket(
+        State(state),
+        local,
+        remote,
+        addresses,
+        cookie,
+        bool(is_ipv6),
+        timer,
+        received,
+        sent,
+        inode if has_inode else None,
+        pid,
+        sent_again if has_sent else None,
+    )

@@ -29,8 +29,11 @@ class Columns(Protocol):
     def port_pairs(self, chosen: bytes) -> Iterable[tuple[int, int]]:
         """Local and remote port, as numbers."""
 
+    def local_ends(self, chosen: bytes) -> Iterable[tuple[int, bytes]]:
+        """Local port, as of ``local_ports``, and local address."""
+
     def destinations(self, chosen: bytes) -> Iterable[bytes]:
-        """What is equal for sockets that compete for local ports: remote port and both addresses, in any form."""
+        """Remote port, local and remote address, in 2+16+16 bytes: equal for sockets that compete for local ports."""
 
 
 class Rows(Columns, Protocol):
@@ -56,6 +59,8 @@ class Watched(NamedTuple):
     """Sockets in any of WATCHED. One that moves in the kernel's table while that is read can come twice."""
 
     rows: Rows
+    are_mptcp: bool = False
+    """Whether they are MPTCP connections, whose subflows count as the sockets that they are."""
 
 
 class Counts(NamedTuple):

@@ -101,6 +101,11 @@ class Socket(NamedTuple):
     """Of the descriptors that hold the socket, 0 if none does, or not yet; None where the source does not tell."""
     pid: int = 0
     """Process that holds the socket, where the source tells."""
+    retransmissions: int | None = None
+    """How often what is not acknowledged has been sent again; None where the source does not tell, as /proc does not,
+    which counts the timer's turns."""
+    is_mptcp: bool = False
+    """Whether it is a connection of several subflows, which are sockets by themselves."""
 
     @property
     def identity(self) -> Identity:

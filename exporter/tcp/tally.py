@@ -5,7 +5,8 @@ else runs inside ``compress``, ``Counter`` and the methods of ``bytes`` and ``ar
 """
 
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 
 from exporter import masks
 from exporter.tcp.reading import Columns
@@ -16,6 +17,8 @@ Ports = dict[Role, Counter[int]]
 """Sockets by role, and then by port."""
 
 _ONLY_DIALLED = frozenset({DIALLED})
+_LOCAL_ADDRESS = slice(2, 18)
+"""In a destination."""
 _ONLY_UNDECIDED = frozenset({UNDECIDED})
 
 
@@ -63,22 +66,59 @@ class Destinations:
 
     def __init__(self) -> None:
         self._sockets: Counter[bytes] = Counter()
+        self._forgotten: Counter[bytes] = Counter()
+        """Sockets of forgotten destinations by local address."""
 
-    def add(self, columns: Columns, kinds: bytes) -> None:
-        """Count those of *columns* that were dialled; the *kinds* are of their local ports."""
-        if DIALLED in kinds:
-            self._sockets.update(columns.destinations(masks.where(kinds, _ONLY_DIALLED)))
-            if len(self._sockets) > 2 * self.MOST:
-                self._forget()
+    def add(self, columns: Columns, dialled: bytes) -> None:
+        """Count those of *columns* that were *dialled*, a mask."""
+        self._sockets.update(columns.destinations(dialled))
+        if len(self._sockets) > 2 * self.MOST:
+            self._forget()
 
     def _forget(self) -> None:
         """Whoever is busy is met again soon, so that he has been counted more than once, or will be."""
-        busy = {to: sockets for to, sockets in self._sockets.items() if sockets > 1}
-        self._sockets = Counter(busy or dict(self._sockets.most_common(1)))
+        before = self._sockets
+        busy = {to: sockets for to, sockets in before.items() if sockets > 1}
+        self._sockets = Counter(busy or dict(before.most_common(1)))
         if len(self._sockets) > self.MOST:
             self._sockets = Counter(dict(self._sockets.most_common(self.MOST)))
+        self._forgotten.update(_by_local_address({to: before[to] for to in before.keys() - self._sockets.keys()}))
 
     @property
     def busiest(self) -> int:
         """Sockets of the destination that has most: exact for up to twice MOST destinations."""
         return max(self._sockets.values(), default=0)
+
+    @property
+    def busiest_address(self) -> int:
+        """Sockets of the local address that has most."""
+        return max((self._forgotten + _by_local_address(self._sockets)).values(), default=0)
+
+
+def _by_local_address(sockets: Mapping[bytes, int]) -> Counter[bytes]:
+    found: Counter[bytes] = Counter()
+    for to, number in sockets.items():
+        found[to[_LOCAL_ADDRESS]] += number
+    return found
+
+
+class LocalPorts:
+    """Which local ports of the kernel's choice are in use on each local address; one may lead to many destinations."""
+
+    def __init__(self) -> None:
+        self._used: defaultdict[bytes, set[int]] = defaultdict(set)
+
+    def add(self, columns: Columns, dialled: bytes) -> None:
+        """Take those of *columns* that were *dialled*, a mask."""
+        for port, address in columns.local_ends(dialled):
+            self._used[address].add(port)
+
+    @property
+    def busiest_address(self) -> int:
+        """Ports in use on the address that has most."""
+        return max(map(len, self._used.values()), default=0)
+
+
+def dialled(kinds: bytes) -> bytes | None:
+    """The mask of the sockets that were dialled, by the *kinds* of their local ports; None if there is none."""
+    return masks.where(kinds, _ONLY_DIALLED) if DIALLED in kinds else None

@@ -79,3 +79,15 @@ def verdict(socket: Socket) -> Verdict | None:
         return _LEFT[socket.state]
     is_unread = socket.state is State.CLOSE_WAIT and socket.receive_queue > _FIN
     return _HELD[socket.state, socket.timer == Timer.KEEPALIVE, is_unread]
+
+
+def is_never_stuck(socket: Socket) -> bool:
+    """Whether it ends by itself; or it is a request that has been answered.
+
+    A listening socket with TCP_DEFER_ACCEPT leaves a request in SYN_RECV until data comes, though the client has
+    answered; one without an answer gets the SYN-ACK again within the second second (inet_csk_reqsk_queue_hash_add in
+    net/ipv4/inet_connection_sock.c).
+    """
+    how = verdict(socket)
+    is_answered = socket.state is State.SYN_RECV and socket.retransmissions == 0
+    return is_answered or (how is not None and how.ends_by_itself)

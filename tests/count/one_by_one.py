@@ -7,7 +7,7 @@ from typing import NamedTuple
 from exporter.tcp.roles import Roles
 from exporter.tcp.sockets import Identity, Origin, Service, Socket
 from exporter.tcp.states import SILENT, State, Timer
-from exporter.tcp.verdicts import Verdict, verdict
+from exporter.tcp.verdicts import Verdict, is_never_stuck, verdict
 
 
 class Told(NamedTuple):
@@ -66,9 +66,7 @@ class OneByOne:
 
 
 def _is_stuck(socket: Socket, since: float, now: float, after: Mapping[State, float]) -> bool:
-    how = verdict(socket)
-    ends = how is not None and how.ends_by_itself
-    return not ends and socket.state in after and since <= now - after[socket.state]
+    return not is_never_stuck(socket) and socket.state in after and since <= now - after[socket.state]
 
 
 def _added(before: Told | None, socket: Socket, since: float, *, is_stuck: bool) -> Told:

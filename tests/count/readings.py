@@ -46,4 +46,4 @@ def read(  # noqa: PLR0913 - all that a reading can bring
     seen = watched.seen(now)
     seen.add(shown(sockets, origins))
     roles = Roles(listening, EPHEMERAL)
-    watched.take_in(seen, Read(now, listeners, roles, StuckRules().after if after is None else after, unpacked))
+    watched.take_in(seen, Read(now, listeners, roles, StuckRules() if after is None else StuckRules(after), unpacked))

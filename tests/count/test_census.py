@@ -38,7 +38,7 @@ def census(
     counting = Count(roles, listeners, memory.watched.seen(0.0))
     for batch in (*batches(sockets), *more):
         counting.add(batch)
-    memory.watched.take_in(counting.seen, Read(0.0, listeners, counting.roles, StuckRules().after, unpacked))
+    memory.watched.take_in(counting.seen, Read(0.0, listeners, counting.roles, StuckRules(), unpacked))
     return counting.census(memory, limits, Tell(0.0, StuckRules(), tells_verdicts=True, cgroups=lambda _: ""))
 
 

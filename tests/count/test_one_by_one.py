@@ -30,6 +30,7 @@ SOCKETS = st.builds(
     is_ipv6=st.just(False),
     send_queue=st.integers(0, 1),
     pid=st.sampled_from([0, 4]),
+    retransmissions=st.sampled_from([None, 0, 1]),
 )
 
 

@@ -5,7 +5,9 @@ from exporter.count.report import MISSED_INTERVALS, REASONS, Reload, Report, Sam
 from exporter.errors import SAMPLE_ERRORS
 from exporter.tcp.limits import Limits
 
-CENSUS = Census(sockets={}, accept_queues={}, folded_ports={}, busiest_destination=0, limits=Limits())
+CENSUS = Census(
+    sockets={}, accept_queues={}, folded_ports={}, busiest_destination=0, busiest_address=0, limits=Limits()
+)
 
 
 SAMPLE = Sample(CENSUS, at=0.0, now=100.0, seconds=0.1)

@@ -20,12 +20,15 @@ AFTER = {State.FIN_WAIT2: 60.0, State.CLOSE_WAIT: 60.0}
 
 
 def stuck(sockets: Iterable[Socket], *, more: Iterable[Socket] = (), rules: OwnerRules | None = None) -> Stuck:
-    """Of *sockets* that are there for 100 s, and of *more* that have just come; all of cgroup 5, half of nginx."""
+    """Of *sockets* that are there for 100 s, and of *more* that have just come; all of cgroup 5, half of nginx.
+
+    The other half was sought in vain.
+    """
     watched, sockets = WatchedSockets(), list(sockets)
     for now, shown in ((0.0, sockets), (100.0, [*sockets, *more])):
         read(watched, shown, now, after=AFTER, origins={socket: Origin(cgroup_id=5) for socket in shown})
     clues = watched.holders.seek(unpacked)
-    watched.holders.learn(dict.fromkeys(clues[::2], NGINX), unpacked)
+    watched.holders.learn(dict.fromkeys(clues, ()) | dict.fromkeys(clues[::2], (NGINX,)), unpacked)
     labels = Labels({"server": frozenset({8080}), "client": frozenset()})
     return told(watched, labels, Tell(100.0, StuckRules(AFTER, rules or OwnerRules()), True, {5: "/web"}.__getitem__))
 

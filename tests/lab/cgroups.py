@@ -1,11 +1,14 @@
 """Cgroups of version 2 for one test, and commands that run in them."""
 
+import os
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.kernel.cgroups import ROOTS
+from tests.lab.witness import wait_for
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,30 @@ def _root() -> Path:
 
 @contextmanager
 def cgroup(name: str) -> Iterator[Cgroup]:
-    """A cgroup by that name at the top of the hierarchy, which has to be empty of processes in the end."""
+    """A cgroup by that name or path in the hierarchy, which has to be empty of processes in the end."""
     folder = _root() / name
     folder.mkdir()
     try:
         yield Cgroup(folder)
     finally:
         if folder.exists():
+            wait_for(lambda: "populated 0" in (folder / "cgroup.events").read_text(), f"all have left {folder}")
             folder.rmdir()
+
+
+@contextmanager
+def version_1(name: str, root: Path) -> Iterator[Path]:
+    """The folder of a cgroup by that path in a hierarchy of version 1, without controllers, mounted at *root*."""
+    root.mkdir()
+    made = ["mount", "-t", "cgroup", "-o", f"none,name=tse-{os.getpid()}", "none", str(root)]
+    subprocess.run(made, check=True)
+    folder = root / name
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+        wait_for(lambda: not (folder / "cgroup.procs").read_text(), f"all have left {folder}")
+    finally:
+        while folder != root:
+            folder.rmdir()
+            folder = folder.parent
+        subprocess.run(["umount", str(root)], check=True)

@@ -59,6 +59,7 @@ def census() -> Census:
         accept_queues={HTTPS: AcceptQueue(5, 4096), row("server", "8080"): AcceptQueue(0, 128)},
         folded_ports={"server": 0, "client": 2},
         busiest_destination=17,
+        busiest_address=18,
         limits=LIMITS,
         stuck=stuck(),
     )

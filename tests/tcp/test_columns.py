@@ -33,6 +33,8 @@ def sockets(state: st.SearchStrategy[State]) -> st.SearchStrategy[Socket]:
         send_queue=U32,
         inode=st.none() | U64,
         pid=U32,
+        retransmissions=st.none() | st.integers(0, 255),
+        is_mptcp=st.just(False),
     )
 
 

@@ -11,7 +11,7 @@ from exporter.tcp.reading import Columns
 from exporter.tcp.roles import DIALLED, Roles
 from exporter.tcp.sockets import PORTS, ROLES, Service, Socket
 from exporter.tcp.states import State
-from exporter.tcp.tally import Destinations, Tally
+from exporter.tcp.tally import Destinations, LocalPorts, Tally, dialled
 from tests.decode.messages import MINI, about, stream
 
 HOST = Roles([8080, 50051, *range(2000, 2400)], range(32768, 61000))
@@ -45,10 +45,16 @@ def services(tally: Tally) -> Counter[Service]:
     return +Counter({Service(role, port): number for role in ROLES for port, number in ports[role].items()})
 
 
+def take(found: Destinations | LocalPorts, columns: Columns) -> None:
+    chosen = dialled(HOST.kinds(columns.local_ports()))
+    if chosen is not None:
+        found.add(columns, chosen)
+
+
 def to(*some: Columns) -> Destinations:
     found = Destinations()
     for columns in some:
-        found.add(columns, HOST.kinds(columns.local_ports()))
+        take(found, columns)
     return found
 
 
@@ -110,7 +116,7 @@ def test_destinations_differ_by_remote_port_and_by_both_addresses() -> None:
     for number in (1, 2):
         messages = [about(1, local, remote, address=address(number)) for local, remote in [(40000, 443)] * 2]
         columns = Rows(124, stream([*messages, about(1, 40001, 80, address=address(number))]))
-        found.add(columns, HOST.kinds(columns.local_ports()))
+        take(found, columns)
 
     assert sorted(found._sockets.values()) == [1, 1, 2, 2]
     assert found.busiest == 2
@@ -147,7 +153,7 @@ def test_many_destinations_take_bounded_memory_and_the_busiest_stays_known() -> 
     """A crawler talks to any number of hosts, and to one of them all the time."""
     found, peers = Destinations(), 5 * Destinations.MOST
     for columns in clients(number for peer in range(1, peers + 1) for number in (peer, 0)):
-        found.add(columns, HOST.kinds(columns.local_ports()))
+        take(found, columns)
         assert len(found._sockets) <= 2 * Destinations.MOST
 
     assert found.busiest == peers
@@ -156,7 +162,7 @@ def test_many_destinations_take_bounded_memory_and_the_busiest_stays_known() -> 
 def test_where_all_destinations_are_busy_the_busiest_are_kept() -> None:
     found, peers = Destinations(), 3 * Destinations.MOST
     for columns in clients(number for peer in range(1, peers + 1) for number in (peer, peer, 0)):
-        found.add(columns, HOST.kinds(columns.local_ports()))
+        take(found, columns)
         assert len(found._sockets) <= 2 * Destinations.MOST
 
     assert found.busiest == peers
@@ -170,3 +176,37 @@ def test_many_destinations_lose_no_socket_of_a_port() -> None:
     peers = 3 * Destinations.MOST
 
     assert services(counted(*clients(range(peers)))) == {Service("client", 443): peers}
+
+
+def test_a_local_address_runs_out_of_ports_and_not_of_sockets() -> None:
+    """Two connections may leave from one port, if they go to different destinations."""
+    sockets = [
+        Socket(State.ESTABLISHED, local, remote, address(here) + address(9))
+        for here, local, remote in [(1, 40000, 443), (1, 40000, 80), (1, 40001, 443), (2, 40000, 443), (2, 8080, 41000)]
+    ]
+    ports, destinations = LocalPorts(), Destinations()
+    for form in (Decoded(sockets[:3]), Decoded(sockets[3:])):
+        take(ports, form)
+        take(destinations, form)
+
+    assert (ports.busiest_address, destinations.busiest_address) == (2, 3)
+    assert LocalPorts().busiest_address == Destinations().busiest_address == 0
+
+
+def test_the_ends_of_columns_are_those_of_sockets() -> None:
+    message, socket = about(1, 40000, 443, address=address(7)), Socket(State.ESTABLISHED, 40000, 443, address(7) * 2)
+    form = Rows(124, message)
+
+    assert list(form.local_ends(b"\1")) == list(Decoded([socket]).local_ends(b"\1"))
+
+
+def test_sockets_of_forgotten_destinations_still_count_for_their_address() -> None:
+    peers = 3 * Destinations.MOST
+    found = Destinations()
+    for columns in clients(range(peers)):
+        take(found, columns)
+    same = [Socket(State.ESTABLISHED, 40000, 443, address(0) + address(number)) for number in range(peers)]
+    for at in range(0, peers, CHUNK):
+        take(found, Decoded(same[at : at + CHUNK]))
+
+    assert found.busiest_address == peers + 1

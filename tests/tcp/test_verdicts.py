@@ -13,6 +13,7 @@ from exporter.tcp.verdicts import (
     READ_WITH_KEEPALIVE,
     VERDICTS,
     Verdict,
+    is_never_stuck,
     verdict,
 )
 from tests.kernel.readings import MAKERS, Make, watched
@@ -105,6 +106,23 @@ def test_only_what_the_kernel_is_about_to_remove_ends_by_itself() -> None:
 
     assert [one for one in verdicts if one.ends_by_itself] == [FIN_TIMEOUT]
     assert [one for one in verdicts if one.ends_with_peer] == [KEEPALIVE, READ_WITH_KEEPALIVE, CLOSE_WITH_KEEPALIVE]
+
+
+@pytest.mark.parametrize(
+    ("state", "retransmissions", "expected"),
+    [
+        (State.SYN_RECV, 0, True),
+        (State.SYN_RECV, 1, False),
+        (State.SYN_RECV, None, False),
+        (State.SYN_SENT, 0, False),
+        (State.LAST_ACK, 0, False),
+    ],
+)
+def test_a_request_that_has_been_answered_is_never_stuck(
+    state: State, retransmissions: int | None, *, expected: bool
+) -> None:
+    """It waits for data, by the wish of a server with TCP_DEFER_ACCEPT."""
+    assert is_never_stuck(socket(state, inode=0)._replace(retransmissions=retransmissions)) is expected
 
 
 @pytest.mark.kernel
