@@ -5,13 +5,13 @@ else runs inside ``compress``, ``Counter`` and the methods of ``bytes`` and ``ar
 """
 
 from array import array
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 
 from exporter import masks
 from exporter.tcp.reading import Columns
 from exporter.tcp.roles import DIALLED, FIRST_LISTENING, UNDECIDED, Roles, wire
-from exporter.tcp.sockets import ROLES, Role, Service
+from exporter.tcp.sockets import PORTS, ROLES, Role, Service
 
 Ports = dict[Role, Counter[int]]
 """Sockets by role, and then by port."""
@@ -105,18 +105,25 @@ def _by_local_address(sockets: Mapping[bytes, int]) -> Counter[bytes]:
 class LocalPorts:
     """Which local ports of the kernel's choice are in use on each local address; one may lead to many destinations."""
 
+    ADDRESSES = 256
+    """That are looked at, the first ones: each takes a bit for each port."""
+
     def __init__(self) -> None:
-        self._used: defaultdict[bytes, set[int]] = defaultdict(set)
+        self._used: dict[bytes, bytearray] = {}
 
     def add(self, columns: Columns, dialled: bytes) -> None:
         """Take those of *columns* that were *dialled*, a mask."""
         for port, address in columns.local_ends(dialled):
-            self._used[address].add(port)
+            used = self._used.get(address)
+            if used is None and len(self._used) < self.ADDRESSES:
+                used = self._used[address] = bytearray(PORTS // 8)
+            if used is not None:
+                used[port >> 3] |= 1 << (port & 7)
 
     @property
     def busiest_address(self) -> int:
         """Ports in use on the address that has most."""
-        return max(map(len, self._used.values()), default=0)
+        return max((int.from_bytes(used).bit_count() for used in self._used.values()), default=0)
 
 
 def dialled(kinds: bytes) -> bytes | None:

@@ -193,6 +193,18 @@ def test_a_local_address_runs_out_of_ports_and_not_of_sockets() -> None:
     assert LocalPorts().busiest_address == Destinations().busiest_address == 0
 
 
+def test_ports_of_any_number_of_addresses_take_bounded_memory() -> None:
+    found = LocalPorts()
+    sockets = [
+        Socket(State.ESTABLISHED, 40000 + number % 2, 443, address(number // 2) + address(9))
+        for number in range(4 * LocalPorts.ADDRESSES)
+    ]
+    take(found, Decoded(sockets))
+
+    assert len(found._used) == LocalPorts.ADDRESSES
+    assert found.busiest_address == 2
+
+
 def test_the_ends_of_columns_are_those_of_sockets() -> None:
     message, socket = about(1, 40000, 443, address=address(7)), Socket(State.ESTABLISHED, 40000, 443, address(7) * 2)
     form = Rows(124, message)
