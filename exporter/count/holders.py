@@ -6,9 +6,10 @@ not told of it any more from the next sample on.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import chain
+from typing import NamedTuple
 
 from exporter.count.alike import Alike, Group, Hold
 from exporter.count.groups import Groups
@@ -16,7 +17,7 @@ from exporter.count.known import KnownRows
 from exporter.count.neighbours import Neighbours
 from exporter.count.sought import Sought
 from exporter.count.unaccepted import Unaccepted
-from exporter.tcp.holders import NO_PROCESS, NOBODY, Crowd, HeldBy, HolderClue, Process, together, without_managers
+from exporter.tcp.holders import NO_PROCESS, Crowd, HeldBy, HolderClue, Process, together, without_managers
 from exporter.tcp.reading import Decode
 from exporter.tcp.sockets import Listener
 
@@ -24,6 +25,18 @@ VAIN_SECONDS = 60.0
 """How long nobody looks again for a holder that was not found."""
 ALIVE = 200
 """Processes that are asked for in a sample, whether they still are: those that hold most."""
+
+
+class _Summary(NamedTuple):
+    """What follows from all groups of stuck sockets, so that it need not be found out for each."""
+
+    sockets: Mapping[tuple[int, HeldBy | None], int]
+    """By number of the cgroup that they were made in, or the socket at which they wait, and by who holds that."""
+    present: Mapping[HeldBy | None, HeldBy]
+    """Those of all holders that still are."""
+    neighbours: Neighbours
+    told: dict[tuple[int, HeldBy], tuple[int, Process]]
+    """What ``Holders.of`` has said of held ones."""
 
 
 class Holders:
@@ -38,7 +51,7 @@ class Holders:
         self._ended: set[Process] = set()
         self._crowds: Mapping[int, Crowd] = {}
         """By number of the cgroup."""
-        self._neighbours: Neighbours | None = None
+        self._summary: _Summary | None = None
         """None after a change."""
         self._vain_until = 0.0
         self._retries = False
@@ -46,7 +59,7 @@ class Holders:
 
     def follow(self, listeners: Collection[Listener], now: float) -> None:
         """Go by the *listeners* of a complete reading."""
-        self._neighbours = None
+        self._summary = None
         self._unaccepted.follow(listeners, self._stuck(), now)
         self._forget_gone(listeners)
         if now >= self._vain_until:
@@ -73,27 +86,31 @@ class Holders:
         """These processes are no more: what they held has other holders, or it would be gone."""
         if ended:
             self._ended |= ended
-            self._neighbours = None
+            self._summary = None
 
     def meet(self, crowds: Mapping[int, Crowd]) -> None:
         """Go by who is in cgroups, by number."""
-        self._crowds = crowds
+        if crowds != self._crowds:
+            self._crowds, self._summary = crowds, None
 
     def of(self, alike: Alike) -> tuple[int, Process]:
         """Number of the cgroup that the sockets were made in, and their process; NO_PROCESS if it is not known.
 
         Several processes are one with what they share. The number is 0 where they do not share a cgroup either.
         """
-        listeners = self._unaccepted.at(alike)
+        listeners = self._unaccepted.at(alike) if alike.hold is Hold.UNACCEPTED else ()
         if listeners:
             return self._of_waiting(alike, listeners)
-        holders = self._present(alike.holders)
-        if holders:
-            return _shared({alike.cgroup_id}, holders)
+        found = self._of_held(alike.cgroup_id, alike.holders) if alike.holders else None
+        if found and found[1] != NO_PROCESS:
+            return found
         return alike.cgroup_id, self._left_by(alike) or self._likely(alike)
 
-    def _present(self, holders: HeldBy | None) -> HeldBy:
-        return without_managers(tuple(process for process in holders or () if process not in self._ended))
+    def _of_held(self, cgroup_id: int, holders: HeldBy) -> tuple[int, Process]:
+        told = self._all().told
+        if (cgroup_id, holders) not in told:
+            told[cgroup_id, holders] = _shared({cgroup_id}, self._present(holders))
+        return told[cgroup_id, holders]
 
     def _of_waiting(self, alike: Alike, listeners: Sequence[Listener]) -> tuple[int, Process]:
         each = [self._of_listener(listener, alike) for listener in listeners]
@@ -102,11 +119,12 @@ class Holders:
         return _shared(numbers, tuple(dict.fromkeys(chain.from_iterable(each))) if all(each) else ())
 
     def _of_listener(self, listener: Listener, alike: Alike) -> HeldBy:
+        neighbours = self._all().neighbours
         holders = self._present(self._of_listeners.get(listener.inode or 0))
         if holders:
-            return self._all().accepting(alike.service, holders)
-        member = self._member(listener.cgroup_id)
-        return (member,) if member.name else ()
+            return neighbours.accepting(alike.service, holders)
+        member = neighbours.member(listener.cgroup_id)
+        return () if member == NO_PROCESS else (member,)
 
     def _left_by(self, alike: Alike) -> Process | None:
         """Who had the sockets that nobody has any more; without its number, which may be another's by now."""
@@ -114,24 +132,40 @@ class Holders:
 
     def _likely(self, alike: Alike) -> Process:
         may_join = alike.hold is Hold.HELD and alike.holders != ()
-        known = self._all().holder(alike) if may_join else NO_PROCESS
-        return known if known.name else self._member(alike.cgroup_id)
+        known = self._all().neighbours.holder(alike) if may_join else NO_PROCESS
+        return self._all().neighbours.member(alike.cgroup_id) if known == NO_PROCESS else known
 
-    def _member(self, cgroup_id: int) -> Process:
-        return self._all().member(cgroup_id, self._crowds.get(cgroup_id, NOBODY))
+    def _present(self, holders: HeldBy | None) -> HeldBy:
+        return without_managers(tuple(process for process in holders or () if process not in self._ended))
 
-    def _all(self) -> Neighbours:
-        if self._neighbours is None:
-            self._neighbours = Neighbours((group, self._present(group.alike.holders)) for group in self._stuck())
-        return self._neighbours
+    def _all(self) -> _Summary:
+        if self._summary is None:
+            sockets: Counter[tuple[int, HeldBy | None]] = Counter()
+            for group in self._stuck():
+                for made_in in self._made_in(group.alike):
+                    sockets[made_in] += group.stuck
+            present = {holders: self._present(holders) for _, holders in sockets}
+            held = ((group, present[group.alike.holders]) for group in self._held())
+            self._summary = _Summary(sockets, present, Neighbours(held, self._crowds), {})
+        return self._summary
+
+    def _made_in(self, alike: Alike) -> Iterable[tuple[int, HeldBy | None]]:
+        listeners = self._unaccepted.at(alike) if alike.hold is Hold.UNACCEPTED else ()
+        if listeners:
+            return [(listener.cgroup_id, self._of_listeners.get(listener.inode or 0)) for listener in listeners]
+        return ((alike.cgroup_id, alike.holders),)
+
+    def _held(self) -> Iterator[Group]:
+        return (group for group in self._stuck() if group.alike.hold is Hold.HELD)
 
     def cgroup_ids(self) -> frozenset[int]:
         """Of the stuck sockets, and of the listening ones at which they wait, as far as they are told."""
-        return frozenset(number for number, _, _ in self._made_in()) - {0}
+        return frozenset(number for number, _ in self._all().sockets) - {0}
 
     def nameless(self) -> frozenset[int]:
         """Those of them whose sockets have no holder that is known."""
-        return frozenset(number for number, holders, _ in self._made_in() if not self._present(holders)) - {0}
+        known = self._all()
+        return frozenset(number for number, holders in known.sockets if not known.present[holders]) - {0}
 
     def pids(self) -> Sequence[int]:
         """Of the processes that are known, who holds most stuck sockets first."""
@@ -142,34 +176,31 @@ class Holders:
         return self._by_most()[:ALIVE]
 
     def _by_most(self) -> list[Process]:
-        found: Counter[Process] = Counter()
-        for _, holders, sockets in self._made_in():
-            for process in self._present(holders):
+        known, found = self._all(), Counter[Process]()
+        for (_, holders), sockets in known.sockets.items():
+            for process in known.present[holders]:
                 found[process] += sockets
         return [process for process, _ in found.most_common()]
-
-    def _made_in(self) -> Iterator[tuple[int, HeldBy | None, int]]:
-        """Numbers of cgroups, who holds what was made there, and how many stuck sockets that is."""
-        for group in self._stuck():
-            listeners = self._unaccepted.at(group.alike)
-            for listener in listeners:
-                yield listener.cgroup_id, self._of_listeners.get(listener.inode or 0), group.stuck
-            if not listeners:
-                yield group.alike.cgroup_id, group.alike.holders, group.stuck
 
     @property
     def is_any_held(self) -> bool:
         """Whether there are stuck sockets that have holders, known or not."""
-        return any(group.alike.hold is Hold.HELD or self._unaccepted.at(group.alike) for group in self._stuck())
+        return any(True for _ in self._held()) or any(self._unaccepted.at(group.alike) for group in self._stuck())
+
+    @property
+    def is_any_lost(self) -> bool:
+        """Whether there are some whose holder has ended."""
+        held = chain(self._of_listeners.values(), (group.alike.holders or () for group in self._held()))
+        return bool(self._ended) and not all(map(self._ended.isdisjoint, held))
 
     @property
     def is_any_unknown(self) -> bool:
         """Whether there is anything to seek."""
-        return any(True for _ in self._unknown_listeners()) or any(map(self._is_unknown, self._stuck()))
+        return any(True for _ in self._unknown_listeners()) or any(map(self._is_unknown, self._held()))
 
     def seek(self, decode: Decode, *, check: bool = False) -> Sequence[HolderClue]:
         """Where to look for the holders that are not known, and for a *check* also for some that are."""
-        held = {group for group in self._stuck() if group.alike.hold is Hold.HELD}
+        held = set(self._held())
         unknown = set(filter(self._is_unknown, held))
         known = {group for group in held - unknown if group.alike.holders} if check else set()
         clues = self._sought.choose(self._unknown_listeners(check=check), unknown, known, decode)
@@ -186,14 +217,13 @@ class Holders:
 
     def _is_unknown(self, group: Group) -> bool:
         holders = group.alike.holders
-        is_known = self._ended.isdisjoint(holders) if holders else holders is not None and not self._retries
-        return group.alike.hold is Hold.HELD and not is_known
+        return not self._ended.isdisjoint(holders) if holders else holders is None or self._retries
 
     def learn(self, found: Mapping[HolderClue, HeldBy], decode: Decode) -> None:
         """Go by the processes that were *found* for clues: nobody if a search has ended without any."""
         if found:
             self._of_listeners |= self._sought.learn(found, decode)
-            self._neighbours = None
+            self._summary = None
 
 
 def _shared(cgroup_ids: AbstractSet[int], holders: HeldBy) -> tuple[int, Process]:

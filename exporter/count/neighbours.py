@@ -9,11 +9,11 @@ where it cannot be so: others hold sockets of that cgroup, or more sockets are h
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-from exporter.count.alike import Alike, Group, Hold
+from exporter.count.alike import Alike, Group
 from exporter.tcp.cgroups import Says, is_manager, says
-from exporter.tcp.holders import NO_PROCESS, Crowd, HeldBy, Process, together
+from exporter.tcp.holders import NO_PROCESS, NOBODY, Crowd, HeldBy, Process, together
 from exporter.tcp.sockets import Service
 
 ROOT = 1
@@ -24,28 +24,40 @@ _Place = tuple[int, Service | None]
 
 
 class Neighbours:
-    """Made from the groups of stuck sockets, each with the processes that hold them now."""
+    """Made from the *groups* of held stuck sockets, each with its processes, and from who is in cgroups, by number."""
 
-    def __init__(self, groups: Iterable[tuple[Group, HeldBy]]) -> None:
+    def __init__(self, groups: Iterable[tuple[Group, HeldBy]], crowds: Mapping[int, Crowd]) -> None:
+        self._crowds = crowds
+        self._common: dict[_Place, Process] = {}
+        self._members: dict[int, Process] = {}
+        """As far as these have been asked for."""
         self._holders: defaultdict[_Place, set[Process]] = defaultdict(set)
         self._sockets: Counter[int] = Counter()
         self._accepting: defaultdict[Service, set[str]] = defaultdict(set)
         for group, holders in groups:
-            if group.alike.hold is Hold.HELD:
-                self._enter(group, holders)
+            self._sockets[group.alike.cgroup_id] += group.stuck
+            if holders:
+                self._enter(group.alike, holders)
 
-    def _enter(self, group: Group, holders: HeldBy) -> None:
-        self._sockets[group.alike.cgroup_id] += group.stuck
-        self._holders[_place(group.alike)].update(holders)
-        if group.alike.service.role == "server":
-            self._accepting[group.alike.service].update(process.cgroup for process in holders)
+    def _enter(self, alike: Alike, holders: HeldBy) -> None:
+        self._holders[_place(alike)].update(holders)
+        if alike.service.role == "server":
+            self._accepting[alike.service].update(process.cgroup for process in holders)
 
     def holder(self, alike: Alike) -> Process:
         """Who holds the others of the cgroup; NO_PROCESS if it is nobody, or processes of several names."""
-        return _of_one_name(self._holders.get(_place(alike), ()))
+        place = _place(alike)
+        if place not in self._common:
+            self._common[place] = _of_one_name(self._holders.get(place, ()))
+        return self._common[place]
 
-    def member(self, cgroup_id: int, crowd: Crowd) -> Process:
-        """Who is in the cgroup, which holds *crowd*; NO_PROCESS if it is nobody, or that tells nothing."""
+    def member(self, cgroup_id: int) -> Process:
+        """Who is in the cgroup; NO_PROCESS if that is not known, or tells nothing."""
+        if cgroup_id not in self._members:
+            self._members[cgroup_id] = self._member(cgroup_id, self._crowds.get(cgroup_id, NOBODY))
+        return self._members[cgroup_id]
+
+    def _member(self, cgroup_id: int, crowd: Crowd) -> Process:
         found = _of_one_name(crowd.processes)
         others = {process.name for process in self._holders.get((cgroup_id, None), ())} - {found.name}
         too_few = crowd.descriptors is not None and crowd.descriptors < self._sockets[cgroup_id]
@@ -66,6 +78,6 @@ def _place(alike: Alike) -> _Place:
     return alike.cgroup_id, None if alike.cgroup_id > ROOT else alike.service
 
 
-def _of_one_name(processes: Iterable[Process]) -> Process:
-    found = together(set(processes))
-    return found if len({process.name for process in processes}) == 1 else NO_PROCESS
+def _of_one_name(processes: Collection[Process]) -> Process:
+    names = {process.name for process in processes}
+    return together(processes) if len(names) == 1 else NO_PROCESS

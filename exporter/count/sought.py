@@ -13,7 +13,7 @@ from exporter.tcp.sockets import Socket
 
 UNKNOWN = 10_000
 """Sockets at most whose holder is looked for at one time."""
-CHECKED = 4000
+CHECKED = 2000
 """Of these, at most whose holder is known and looked for again; the next ones the next time."""
 
 

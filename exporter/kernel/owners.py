@@ -13,15 +13,17 @@ log = logging.getLogger(__name__)
 
 SEARCH_SECONDS = 15.0
 """Between the beginnings of two searches, of which each may go through the descriptors of the whole host."""
-CHECK_SECONDS = 15.0
+URGENT_SHARE = 0.02
+"""Of one core, that searches may take which do not wait for that, since a holder has ended."""
+CHECK_SECONDS = 5.0
 """At least, from the beginning of a search to one that looks whether known holders still are."""
-CHECK_SHARE = 0.005
-"""Of one core, that the latter may take."""
+CHECK_SHARE = 0.002
+"""Of one core, that those may take."""
 
 _CAPABILITIES = "looking into those of other users takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
 _NAMESPACE = (
-    "only those of the exporter's own PID namespace are to be seen, it has to run in the host's"
-    " (docker run --pid host, hostPID: true in Kubernetes)"
+    "only those of the exporter's own PID namespace are to be seen, it has to run in theirs"
+    " (docker run --pid host; hostPID or shareProcessNamespace in Kubernetes)"
 )
 
 
@@ -45,13 +47,13 @@ class OwnerSearch:
         """Since it was last asked for."""
         self._told: dict[HolderClue, HeldBy] = {}
         """What was found in the walk, as it was last told."""
-        self._begun, self._spent = 0.0, 0.0
-        self._next, self._next_check = 0.0, 0.0
+        self._begun, self._spent, self._is_check = 0.0, 0.0, False
+        self._next, self._next_urgent, self._next_check = 0.0, 0.0, 0.0
         self._warned: set[str] = set()
 
-    def is_ready(self, now: float) -> bool:
+    def is_ready(self, now: float, *, is_urgent: bool = False) -> bool:
         """Whether a search may begin at the monotonic time *now*."""
-        return self._walk is None and now >= self._next
+        return self._walk is None and now >= (self._next_urgent if is_urgent else self._next)
 
     def is_check_due(self, now: float) -> bool:
         """Whether it is time to look whether known holders still are."""
@@ -61,16 +63,19 @@ class OwnerSearch:
         """Those of the *known* processes that are no more."""
         return processes.ended(self._proc, known)
 
-    def begin(self, clues: Collection[HolderClue], first: Iterable[int], now: float) -> None:
-        """Search for who holds the sockets that these *clues* are for, in the processes *first* and then in all."""
+    def begin(self, clues: Collection[HolderClue], first: Iterable[int], now: float, *, is_check: bool = False) -> None:
+        """Search for who holds the sockets that these *clues* are for, in the processes *first* and then in all.
+
+        It is a check if holders of some of them are known.
+        """
         by_pid = {clue: _named(clue.pid) for clue in clues if clue.pid}
         self._found |= by_pid
         self._clues = {clue.inode: clue for clue in clues if clue not in by_pid}
         if self._clues:
             self._walk = DescriptorWalk(self._proc, self._clues, first, self._kin)
             self._told = {}
-            self._begun, self._spent = now, 0.0
-            self._next = now + SEARCH_SECONDS
+            self._begun, self._spent, self._is_check = now, 0.0, is_check
+            self._next = self._next_urgent = now + SEARCH_SECONDS
 
     def _kin(self, process: Process) -> Sequence[int]:
         return [*processes.family(self._proc, process.pid), *self._peers(process.cgroup)]
@@ -108,7 +113,9 @@ class OwnerSearch:
         self._found |= dict.fromkeys(missing, ())
         if missing:
             self._warn(walk, len(missing))
-        self._next_check = self._begun + max(CHECK_SECONDS, self._spent / CHECK_SHARE)
+        self._next_urgent = self._begun + min(SEARCH_SECONDS, self._spent / URGENT_SHARE)
+        pause = max(CHECK_SECONDS, self._spent / CHECK_SHARE) if self._is_check else CHECK_SECONDS
+        self._next_check = max(self._next_check, self._begun + pause)
         self.stop()
 
     def _warn(self, walk: DescriptorWalk, missing: int) -> None:
@@ -117,7 +124,7 @@ class OwnerSearch:
         hidden = bool(visible) and processes.INIT not in visible  # by the mount option hidepid
         hindrances = {
             _CAPABILITIES: bool(walk.refused) or hidden,
-            _NAMESPACE: processes.is_in_namespace(self._proc),
+            _NAMESPACE: not walk.found and processes.is_in_namespace(self._proc),
         }
         for hint in [hint for hint, holds in hindrances.items() if holds and hint not in self._warned]:
             self._warned.add(hint)

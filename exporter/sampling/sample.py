@@ -131,10 +131,11 @@ class Sampling:
         if not (rules.enabled and rules.processes):
             return
         holders.lose(self._owners.ended(holders.processes()))
-        check = self._owners.is_check_due(now)
+        known = holders.pids()
+        check = bool(known) and self._owners.is_check_due(now)
         if not holders.is_any_held:
             self._owners.stop()
-        elif self._owners.is_ready(now) and (check or holders.is_any_unknown):
-            self._owners.begin(holders.seek(reading.socket, check=check), holders.pids(), now)
+        elif self._owners.is_ready(now, is_urgent=check or holders.is_any_lost) and (check or holders.is_any_unknown):
+            self._owners.begin(holders.seek(reading.socket, check=check), known, now, is_check=check)
         holders.learn(self._owners.go_on(seconds), reading.socket)
         holders.meet(self._members.of(self._cgroups.paths(holders.nameless()), now))

@@ -81,7 +81,7 @@ def test_names_are_asked_for_where_no_process_is_known() -> None:
 
 
 def test_without_stuck_sockets_there_are_no_neighbours() -> None:
-    none = Neighbours([])
+    none = Neighbours([], {})
     alike = next(iter(Stage(HELD).watched.groups)).alike
 
     assert none.holder(alike) == NO_PROCESS

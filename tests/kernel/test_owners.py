@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from exporter.kernel import descriptors
-from exporter.kernel.owners import CHECK_SECONDS, CHECK_SHARE, SEARCH_SECONDS, OwnerSearch
+from exporter.kernel.owners import CHECK_SECONDS, CHECK_SHARE, SEARCH_SECONDS, URGENT_SHARE, OwnerSearch
 from exporter.tcp.holders import HolderClue, Process
 
 ENOUGH = 1000.0
@@ -173,6 +173,20 @@ def test_searches_keep_their_distance(proc: Proc) -> None:
     assert names(search) == {6: "second"}
 
 
+def test_a_search_for_who_has_what_another_has_left_does_not_wait_that_long(proc: Proc) -> None:
+    """But for as long as the search before it was dear."""
+    proc.process(1, "first", 5)
+    search = OwnerSearch(proc.root, count(step=0.01).__next__)
+    search.begin(clues(5), [], now=100)
+    assert not search.is_ready(100 + SEARCH_SECONDS - 1, is_urgent=True)  # it is under way
+    search.go_on(ENOUGH)
+
+    took = 0.03  # four looks at the clock
+    assert not search.is_ready(100 + 0.9 * took / URGENT_SHARE, is_urgent=True)
+    assert search.is_ready(100 + 1.1 * took / URGENT_SHARE, is_urgent=True)
+    assert not search.is_ready(100 + 1.1 * took / URGENT_SHARE)
+
+
 def test_a_search_that_takes_long_is_finished_before_the_next(proc: Proc) -> None:
     proc.workers(range(1, 10))
     search = proc.search()
@@ -301,11 +315,11 @@ def test_known_holders_are_looked_for_again_after_a_while(proc: Proc) -> None:
     assert search.is_check_due(100 + CHECK_SECONDS)
 
 
-def test_the_dearer_a_search_was_the_longer_known_holders_are_left_in_peace(proc: Proc) -> None:
+def test_the_dearer_a_check_was_the_longer_known_holders_are_left_in_peace(proc: Proc) -> None:
     proc.workers(range(1, 10))
     search = proc.search()
 
-    search.begin(clues(109), [], now=0)
+    search.begin(clues(109), [], now=0, is_check=True)
     search.go_on(5.5)
     search.go_on(ENOUGH)
 
