@@ -50,6 +50,9 @@ class Stage:
         """Several have it."""
         self.watched.holders.learn({HolderClue(inode): processes}, unpacked)
 
+    def has_lost(self) -> bool:
+        return self.watched.holders.is_any_lost
+
     def checked(self) -> set[int]:
         """Inodes of what is looked for in a check."""
         return {clue.inode for clue in self.watched.holders.seek(unpacked, check=True)}
@@ -269,18 +272,18 @@ def test_a_process_that_has_ended_holds_nothing_and_its_sockets_are_sought_again
     stage.sought()
     stage.learn({HolderClue(11): NGINX})
 
-    assert not stage.watched.holders.is_any_lost
+    assert not stage.has_lost()
     stage.watched.holders.lose({NGINX})
 
     assert stage.owner() == NO_PROCESS
     assert stage.watched.holders.is_any_unknown
-    assert stage.watched.holders.is_any_lost
+    assert stage.has_lost()
     assert stage.sought() == {HolderClue(11)}
     assert stage.watched.holders.pids() == []
 
     stage.learn({HolderClue(11): PHP})
     assert stage.owner() == PHP
-    assert not stage.watched.holders.is_any_lost
+    assert not stage.has_lost()
 
 
 def test_of_several_holders_the_others_stay_when_one_ends() -> None:
