@@ -83,7 +83,7 @@ class Stage:
 
     def settle(self, place: Namespace, state: State, count: int) -> None:
         """Wait until *place* has so many sockets in *state*."""
-        wait_for(lambda: by_state(place)[state] == count, f"{count} sockets in {state.label}")
+        wait_for(lambda: by_state(place)[state] == count, f"{count} sockets in {state.label}", seconds=15)
 
 
 @dataclass(frozen=True)

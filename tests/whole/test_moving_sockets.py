@@ -92,7 +92,7 @@ def test_a_stream_is_not_stuck_however_long_it_is_half_closed(host: Namespace, s
 def test_one_that_does_not_move_is_stuck(host: Namespace, sampling: Sampling) -> None:
     with half_closed(host):
         judged(sampling)
-        wait_for(lambda: judged(sampling)[1].stuck == 1, "the socket is stuck", seconds=5)
+        wait_for(lambda: [end.stuck for end in judged(sampling)] == [1, 1], "both ends are stuck", seconds=5)
         of_client, of_server = judged(sampling)
 
     assert (of_client.stuck, of_client.stuck_verdicts) == (1, {NOTHING: 1})

@@ -22,8 +22,8 @@ interval: 500ms
 max_cpu: 100%
 stuck_after: {fin_wait2: 2s, close_wait: 2s, last_ack: 2s, fin_wait1: 2s}
 """
-STUCK_SECONDS = 15
-"""At most, until sockets are stuck and their owners named."""
+STUCK_SECONDS = 40
+"""At most, until sockets are stuck and their owners named: a search that came too early is repeated after 15 s."""
 CHECK_SECONDS = 30
 """At most, until it is noticed that they have another holder."""
 
