@@ -34,6 +34,8 @@ class _Summary(NamedTuple):
     """By number of the cgroup that they were made in, or the socket at which they wait, and by who holds that."""
     present: Mapping[HeldBy | None, HeldBy]
     """Those of all holders that still are."""
+    processes: Sequence[Process]
+    """All of these, who holds most stuck sockets first."""
     neighbours: Neighbours
     told: dict[tuple[int, HeldBy], tuple[int, Process]]
     """What ``Holders.of`` has said of held ones."""
@@ -98,7 +100,7 @@ class Holders:
 
         Several processes are one with what they share. The number is 0 where they do not share a cgroup either.
         """
-        listeners = self._unaccepted.at(alike) if alike.hold is Hold.UNACCEPTED else ()
+        listeners = self._unaccepted.at(alike)
         if listeners:
             return self._of_waiting(alike, listeners)
         found = self._of_held(alike.cgroup_id, alike.holders) if alike.holders else None
@@ -146,11 +148,11 @@ class Holders:
                     sockets[made_in] += group.stuck
             present = {holders: self._present(holders) for _, holders in sockets}
             held = ((group, present[group.alike.holders]) for group in self._held())
-            self._summary = _Summary(sockets, present, Neighbours(held, self._crowds), {})
+            self._summary = _Summary(sockets, present, _by_most(sockets, present), Neighbours(held, self._crowds), {})
         return self._summary
 
     def _made_in(self, alike: Alike) -> Iterable[tuple[int, HeldBy | None]]:
-        listeners = self._unaccepted.at(alike) if alike.hold is Hold.UNACCEPTED else ()
+        listeners = self._unaccepted.at(alike)
         if listeners:
             return [(listener.cgroup_id, self._of_listeners.get(listener.inode or 0)) for listener in listeners]
         return ((alike.cgroup_id, alike.holders),)
@@ -169,18 +171,11 @@ class Holders:
 
     def pids(self) -> Sequence[int]:
         """Of the processes that are known, who holds most stuck sockets first."""
-        return list(dict.fromkeys(process.pid for process in self._by_most()))
+        return list(dict.fromkeys(process.pid for process in self._all().processes))
 
     def processes(self) -> Sequence[Process]:
         """Those that hold most: some, for their number is not bounded."""
-        return self._by_most()[:ALIVE]
-
-    def _by_most(self) -> list[Process]:
-        known, found = self._all(), Counter[Process]()
-        for (_, holders), sockets in known.sockets.items():
-            for process in known.present[holders]:
-                found[process] += sockets
-        return [process for process, _ in found.most_common()]
+        return self._all().processes[:ALIVE]
 
     @property
     def is_any_held(self) -> bool:
@@ -224,6 +219,16 @@ class Holders:
         if found:
             self._of_listeners |= self._sought.learn(found, decode)
             self._summary = None
+
+
+def _by_most(
+    sockets: Mapping[tuple[int, HeldBy | None], int], present: Mapping[HeldBy | None, HeldBy]
+) -> Sequence[Process]:
+    found: Counter[Process] = Counter()
+    for (_, holders), held in sockets.items():
+        for process in present[holders]:
+            found[process] += held
+    return [process for process, _ in found.most_common()]
 
 
 def _shared(cgroup_ids: AbstractSet[int], holders: HeldBy) -> tuple[int, Process]:

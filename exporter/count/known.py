@@ -109,17 +109,18 @@ class KnownRows:
 
     def present(self) -> Iterator[int]:
         """The slots of rows that the last reading has shown."""
-        shown = masks.both(masks.where(self.status, _ALIVE), masks.where(self.missed, _UNMARKED))
-        return compress(range(self.capacity), shown)
+        return self._unmarked(_ALIVE, self.missed)
 
     def stuck(self) -> Iterator[int]:
         """The slots of stuck rows that the last reading has shown."""
-        shown = masks.both(masks.where(self.status, _ONLY_STUCK), masks.where(self.missed, _UNMARKED))
-        return compress(range(self.capacity), shown)
+        return self._unmarked(_ONLY_STUCK, self.missed)
 
     def unmarked(self, marks: bytearray) -> Iterator[int]:
         """The slots of rows whose byte in *marks* is 0, whatever becomes of them meanwhile."""
-        unmarked = masks.both(masks.where(self.status, _ALIVE), masks.where(marks, _UNMARKED))
+        return self._unmarked(_ALIVE, marks)
+
+    def _unmarked(self, statuses: frozenset[int], marks: bytearray) -> Iterator[int]:
+        unmarked = masks.both(masks.where(self.status, statuses), masks.where(marks, _UNMARKED))
         return compress(range(self.capacity), unmarked)
 
     def returned(self, marks: bytearray) -> list[int]:

@@ -32,6 +32,19 @@ WITHOUT_CAPABILITIES = (
 
 WITHOUT_NETLINK = (sys.executable, "-m", "tests.lab.sandbox")
 
+STUCK_AFTER = 2
+"""Seconds after which a socket is stuck, in these tests."""
+QUICK = f"""
+interval: 500ms
+max_cpu: 100%
+stuck_after:
+  fin_wait2: {STUCK_AFTER}s
+  close_wait: {STUCK_AFTER}s
+  last_ack: {STUCK_AFTER}s
+  fin_wait1: {STUCK_AFTER}s
+"""
+"""A configuration by which sockets are soon stuck."""
+
 
 @dataclass(frozen=True)
 class Answer:

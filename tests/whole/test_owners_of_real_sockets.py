@@ -17,11 +17,6 @@ from tests.lab.witness import wait_for
 
 pytestmark = pytest.mark.kernel
 
-CONFIG = """
-interval: 500ms
-max_cpu: 100%
-stuck_after: {fin_wait2: 2s, close_wait: 2s, last_ack: 2s, fin_wait1: 2s}
-"""
 STUCK_SECONDS = 40
 """At most, until sockets are stuck and their owners named: a search that came too early is repeated after 15 s."""
 CHECK_SECONDS = 30
@@ -29,19 +24,6 @@ CHECK_SECONDS = 30
 
 Owner = tuple[str | None, str | None, int | None]
 """Cgroup, process and its number."""
-
-
-@pytest.fixture
-def quick(tmp_path: Path) -> str:
-    """The flag for a configuration with low thresholds."""
-    (tmp_path / "config.yaml").write_text(CONFIG)
-    return f"--config.file={tmp_path / 'config.yaml'}"
-
-
-@pytest.fixture
-def web() -> Iterator[Cgroup]:
-    with cgroup(f"web-{os.getpid()}.service") as made:
-        yield made
 
 
 @pytest.fixture

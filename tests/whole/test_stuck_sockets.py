@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab import recipes
 from tests.lab.cgroups import Cgroup, cgroup
-from tests.lab.daemon import PORT, WITHOUT_CAPABILITIES, WITHOUT_NETLINK, Process, exporter
+from tests.lab.daemon import PORT, QUICK, STUCK_AFTER, WITHOUT_CAPABILITIES, WITHOUT_NETLINK, Process, exporter
 from tests.lab.leaks import leak
 from tests.lab.netns import Namespace, Pair
 from tests.lab.recipes import Recipe
@@ -21,28 +21,8 @@ from tests.lab.witness import wait_for
 
 pytestmark = pytest.mark.kernel
 
-AFTER = 2
-"""Seconds after which a socket is stuck, in these tests."""
-CONFIG = f"""
-interval: 500ms
-max_cpu: 100%
-stuck_after: {{fin_wait2: {AFTER}s, close_wait: {AFTER}s, last_ack: {AFTER}s, fin_wait1: {AFTER}s}}
-"""
 LEAKED = 500
 CHURN_SECONDS = 25
-
-
-@pytest.fixture
-def quick(tmp_path: Path) -> str:
-    """The flag for a configuration with low thresholds."""
-    (tmp_path / "config.yaml").write_text(CONFIG)
-    return f"--config.file={tmp_path / 'config.yaml'}"
-
-
-@pytest.fixture
-def web() -> Iterator[Cgroup]:
-    with cgroup(f"web-{os.getpid()}.service") as made:
-        yield made
 
 
 @pytest.fixture
@@ -79,7 +59,7 @@ def test_what_is_stuck_is_counted_exactly_beside_churn(host: Namespace, tmp_path
         exporter(host, tmp_path / "log", quick) as running,
     ):
         wait_for(lambda: stuck(running, state="fin_wait2") >= LEAKED, "all that leaked are stuck", seconds=30)
-        time.sleep(AFTER)
+        time.sleep(STUCK_AFTER)
         passing, deadline = 0.0, time.monotonic() + CHURN_SECONDS
         while time.monotonic() < deadline:
             counts = {state: stuck(running, state=state) for state in ("fin_wait2", "close_wait", "last_ack")}
@@ -114,11 +94,11 @@ def test_nothing_is_stuck_any_more_once_the_leak_is_closed(host: Namespace, tmp_
 def test_a_restart_forgets_no_age(recipe: Recipe, pair: Pair, tmp_path: Path, quick: str) -> None:
     """Each exporter answers after its first sample, in which everything is new to it."""
     with recipe(pair, "6", 4) as made:
-        time.sleep(AFTER)
+        time.sleep(STUCK_AFTER)
         for _ in range(2):
             with exporter(made.place, tmp_path / "log", quick) as running:
                 assert stuck(running, state=made.state.label) == 4
-                assert running.value("tcpstate_oldest_socket_age_seconds", state=made.state.label) >= AFTER
+                assert running.value("tcpstate_oldest_socket_age_seconds", state=made.state.label) >= STUCK_AFTER
                 assert {str(one["local"]).split("]:")[0] for one in stuck_list(running)} <= {"[fd99::1", "[fd99::2"}
 
 
@@ -200,7 +180,7 @@ def test_procfs_tells_how_sockets_end_and_who_holds_them(pair: Pair, tmp_path: P
 
 
 def test_psutil_tells_ages_and_processes_and_not_how_sockets_end(pair: Pair, tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text(CONFIG.replace("500ms", "2s") + "source: psutil\n")
+    (tmp_path / "config.yaml").write_text(QUICK.replace("500ms", "2s") + "source: psutil\n")
     with (
         recipes.fin_wait2_held(pair, "4", 3),
         exporter(pair.a, tmp_path / "log", f"--config.file={tmp_path / 'config.yaml'}") as running,
@@ -214,7 +194,7 @@ def test_psutil_tells_ages_and_processes_and_not_how_sockets_end(pair: Pair, tmp
 
 
 def test_owners_can_be_left_out(pair: Pair, tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text(CONFIG + "owners: {enabled: false}\n")
+    (tmp_path / "config.yaml").write_text(QUICK + "owners: {enabled: false}\n")
     with (
         recipes.fin_wait2_held(pair, "4", 3),
         exporter(pair.a, tmp_path / "log", f"--config.file={tmp_path / 'config.yaml'}") as running,
