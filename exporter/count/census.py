@@ -2,11 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from exporter.count import stuck
+from exporter.count.closed import Closed, ClosedHeld
+from exporter.count.exhaustion import Exhaustion, HolderDescriptors, Known
 from exporter.count.ports import OTHER, Labels, PortBook, Traffic
+from exporter.count.rules import PortRules
 from exporter.count.services import Services
 from exporter.count.stuck import Stuck, Tell
 from exporter.count.watched import Seen, WatchedSockets
@@ -47,6 +51,10 @@ class Census:
     far from all."""
     limits: Limits
     stuck: Stuck = field(default_factory=Stuck)
+    holders: Sequence[HolderDescriptors] = ()
+    """Who holds stuck sockets, or has not given back their descriptors, as far as the descriptors are known."""
+    closed: Closed = field(default_factory=Closed)
+    """Sockets that are over and still held."""
 
     def total(self, state: State) -> int:
         """All sockets in *state*."""
@@ -64,23 +72,37 @@ class Memory(NamedTuple):
     watched: WatchedSockets
     services: Services
     book: PortBook
+    exhaustion: Exhaustion
+    closed: ClosedHeld
+
+
+def blank(ports: PortRules) -> Memory:
+    """The memory before the first sample."""
+    return Memory(WatchedSockets(), Services(), PortBook(ports), Exhaustion(), ClosedHeld())
+
+
+class Besides(NamedTuple):
+    """What a reading is looked through for beside states and ports, when that is worth its cost."""
+
+    shared: SharedPorts | None = None
+    local_ports: LocalPorts | None = None
+    unseen: AbstractSet[int] = frozenset()
+    """Inodes; those that the reading shows are taken away."""
+
+
+NOTHING_ELSE = Besides()
 
 
 class Count:
     """The sockets of one reading by state and port, as far as they have been taken; made anew for each attempt."""
 
     def __init__(
-        self,
-        roles: Roles,
-        listeners: Sequence[Listener],
-        seen: Seen,
-        *,
-        shared: SharedPorts | None = None,
-        local_ports: LocalPorts | None = None,
+        self, roles: Roles, listeners: Sequence[Listener], seen: Seen, besides: Besides = NOTHING_ELSE
     ) -> None:
-        self.roles, self.seen = roles, seen
-        self.listeners = listeners
-        self._shared, self._local_ports = shared, local_ports
+        self.roles, self.listeners, self.seen = roles, listeners, seen
+        self._shared, self._local_ports, unseen = besides
+        self.unseen = set(unseen).difference(listener.inode for listener in listeners)
+        """Those of the inodes that the reading has not shown."""
         self._tallies = {state: Tally(roles) for state in State}
         self._destinations = Destinations()
 
@@ -106,6 +128,8 @@ class Count:
                 self._local_ports.add(columns, chosen)
         if self._shared:
             self._shared.add(columns, kinds)
+        if self.unseen:
+            self.unseen.difference_update(columns.inodes())
         return kinds
 
     def census(self, memory: Memory, limits: Limits, tell: Tell) -> Census:
@@ -118,6 +142,8 @@ class Count:
             memory.services.learn(self._shared.services(), tell.now)
         traffic = Traffic(together, _stuck(watched), by_state[State.LISTEN]["server"])
         labels = memory.book.assign(traffic, limits.ephemeral, tell.now)
+        owners, most = stuck.owners(watched, tell), tell.rules.owners.max
+        known = Known(tell.descriptors, memory.closed.by_process())
         return Census(
             sockets=_by_row(by_state, labels),
             accept_queues=_accept_queues(self.listeners, labels),
@@ -125,7 +151,9 @@ class Count:
             busiest_destination=self._destinations.busiest,
             busiest_address=(self._local_ports or self._destinations).busiest_address,
             limits=limits,
-            stuck=stuck.told(watched, labels, tell),
+            stuck=stuck.told(watched, owners, labels, tell),
+            holders=memory.exhaustion.follow(stuck.held(watched, owners), known, tell.now, most),
+            closed=memory.closed.told(most),
         )
 
     def _by_state(self, watched: WatchedSockets) -> Mapping[State, Ports]:

@@ -17,7 +17,7 @@ from exporter.count.known import KnownRows
 from exporter.count.neighbours import Neighbours
 from exporter.count.sought import Sought
 from exporter.count.unaccepted import Unaccepted
-from exporter.tcp.holders import NO_PROCESS, Crowd, HeldBy, HolderClue, Process, together, without_managers
+from exporter.tcp.holders import Crowd, HeldBy, HolderClue, Process, together, without_managers
 from exporter.tcp.reading import Decode
 from exporter.tcp.sockets import Listener
 
@@ -103,10 +103,15 @@ class Holders:
         listeners = self._unaccepted.at(alike)
         if listeners:
             return self._of_waiting(alike, listeners)
-        found = self._of_held(alike.cgroup_id, alike.holders) if alike.holders else None
-        if found and found[1] != NO_PROCESS:
-            return found
-        return alike.cgroup_id, self._left_by(alike) or self._likely(alike)
+        if alike.holders and self._present(alike.holders):
+            return self._of_held(alike.cgroup_id, alike.holders)
+        return alike.cgroup_id, self._left_by(alike) or together(self._likely(alike))
+
+    def having(self, alike: Alike) -> HeldBy:
+        """All processes that have a descriptor of the sockets, known or likely; empty if none is known, or has one."""
+        if alike.hold is not Hold.HELD:
+            return ()
+        return self._present(alike.holders) or self._likely(alike)
 
     def _of_held(self, cgroup_id: int, holders: HeldBy) -> tuple[int, Process]:
         told = self._all().told
@@ -125,17 +130,17 @@ class Holders:
         holders = self._present(self._of_listeners.get(listener.inode or 0))
         if holders:
             return neighbours.accepting(alike.service, holders)
-        member = neighbours.member(listener.cgroup_id)
-        return () if member == NO_PROCESS else (member,)
+        members = neighbours.members(listener.cgroup_id)
+        return (together(members),) if members else ()
 
     def _left_by(self, alike: Alike) -> Process | None:
         """Who had the sockets that nobody has any more; without its number, which may be another's by now."""
         return together(alike.holders)._replace(pid=0) if alike.hold is Hold.LEFT and alike.holders else None
 
-    def _likely(self, alike: Alike) -> Process:
+    def _likely(self, alike: Alike) -> HeldBy:
         may_join = alike.hold is Hold.HELD and alike.holders != ()
-        known = self._all().neighbours.holder(alike) if may_join else NO_PROCESS
-        return self._all().neighbours.member(alike.cgroup_id) if known == NO_PROCESS else known
+        known = self._all().neighbours.holders(alike) if may_join else ()
+        return known or self._all().neighbours.members(alike.cgroup_id)
 
     def _present(self, holders: HeldBy | None) -> HeldBy:
         return without_managers(tuple(process for process in holders or () if process not in self._ended))
@@ -172,6 +177,10 @@ class Holders:
     def pids(self) -> Sequence[int]:
         """Of the processes that are known, who holds most stuck sockets first."""
         return list(dict.fromkeys(process.pid for process in self._all().processes))
+
+    def likely_pids(self) -> Sequence[int]:
+        """Of the processes in the cgroups of sockets of which no holder is known."""
+        return [process.pid for number in self.nameless() for process in self._all().neighbours.members(number)]
 
     def processes(self) -> Sequence[Process]:
         """Those that hold most: some, for their number is not bounded."""

@@ -28,8 +28,8 @@ class Neighbours:
 
     def __init__(self, groups: Iterable[tuple[Group, HeldBy]], crowds: Mapping[int, Crowd]) -> None:
         self._crowds = crowds
-        self._common: dict[_Place, Process] = {}
-        self._members: dict[int, Process] = {}
+        self._common: dict[_Place, HeldBy] = {}
+        self._members: dict[int, HeldBy] = {}
         """As far as these have been asked for."""
         self._holders: defaultdict[_Place, set[Process]] = defaultdict(set)
         self._sockets: Counter[int] = Counter()
@@ -44,25 +44,26 @@ class Neighbours:
         if alike.service.role == "server":
             self._accepting[alike.service].update(process.cgroup for process in holders)
 
-    def holder(self, alike: Alike) -> Process:
-        """Who holds the others of the cgroup; NO_PROCESS if it is nobody, or processes of several names."""
+    def holders(self, alike: Alike) -> HeldBy:
+        """Who holds the others of the cgroup; empty if it is nobody, or processes of several names."""
         place = _place(alike)
         if place not in self._common:
             self._common[place] = _of_one_name(self._holders.get(place, ()))
         return self._common[place]
 
-    def member(self, cgroup_id: int) -> Process:
-        """Who is in the cgroup; NO_PROCESS if that is not known, or tells nothing."""
+    def members(self, cgroup_id: int) -> HeldBy:
+        """Who is in the cgroup; empty if that is not known, or tells nothing."""
         if cgroup_id not in self._members:
-            self._members[cgroup_id] = self._member(cgroup_id, self._crowds.get(cgroup_id, NOBODY))
+            is_telling = self._is_telling(cgroup_id, self._crowds.get(cgroup_id, NOBODY))
+            self._members[cgroup_id] = self._crowds[cgroup_id].processes if is_telling else ()
         return self._members[cgroup_id]
 
-    def _member(self, cgroup_id: int, crowd: Crowd) -> Process:
-        found = _of_one_name(crowd.processes)
+    def _is_telling(self, cgroup_id: int, crowd: Crowd) -> bool:
+        found = together(_of_one_name(crowd.processes))
         others = {process.name for process in self._holders.get((cgroup_id, None), ())} - {found.name}
         too_few = crowd.descriptors is not None and crowd.descriptors < self._sockets[cgroup_id]
         makes_for_others = says(found.cgroup) <= Says.LITTLE or is_manager(found.cgroup)
-        return NO_PROCESS if others or too_few or makes_for_others else found
+        return not (found == NO_PROCESS or others or too_few or makes_for_others)
 
     def accepting(self, service: Service, holders: HeldBy) -> HeldBy:
         """Those of the *holders* of its listening socket that accept, as far as it is known; or all of them.
@@ -78,6 +79,6 @@ def _place(alike: Alike) -> _Place:
     return alike.cgroup_id, None if alike.cgroup_id > ROOT else alike.service
 
 
-def _of_one_name(processes: Collection[Process]) -> Process:
+def _of_one_name(processes: Collection[Process]) -> HeldBy:
     names = {process.name for process in processes}
-    return together(processes) if len(names) == 1 else NO_PROCESS
+    return tuple(processes) if len(names) == 1 else ()

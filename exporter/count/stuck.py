@@ -7,13 +7,17 @@ from heapq import nlargest
 from typing import NamedTuple
 
 from exporter.count.alike import Alike, Group, Listed
+from exporter.count.exhaustion import Held
 from exporter.count.ports import OTHER, Labels
 from exporter.count.rules import StuckRules
 from exporter.count.watched import WatchedSockets
-from exporter.tcp.holders import Owner, owner
+from exporter.tcp.holders import Descriptors, Owner, Process, owner
 from exporter.tcp.sockets import Row, Service, Socket
 from exporter.tcp.states import WATCHED, State
 from exporter.tcp.verdicts import ACCEPT, Verdict
+
+Owners = Mapping[Group, Owner]
+"""Of the groups that have stuck sockets."""
 
 HOLDINGS = 1000
 """Told at most; of a port scan from here every port has its own."""
@@ -113,11 +117,28 @@ class Tell(NamedTuple):
     tells_verdicts: bool
     cgroups: Callable[[int], str]
     """Paths by number; empty if it is not known."""
+    descriptors: Mapping[int, Descriptors] = {}
+    """Of processes, by number, as far as they are known."""
 
 
-def told(watched: WatchedSockets, labels: Labels, tell: Tell) -> Stuck:
+def owners(watched: WatchedSockets, tell: Tell) -> Owners:
+    """Who owns the stuck sockets."""
+    return {group: _owner(group.alike, watched, tell) for group in watched.groups if group.stuck}
+
+
+def held(watched: WatchedSockets, owners: Owners) -> Sequence[Held]:
+    """The stuck sockets that take descriptors, by owner, who has most first."""
+    sockets: Counter[tuple[str, str]] = Counter()
+    holders: defaultdict[tuple[str, str], dict[Process, None]] = defaultdict(dict)
+    for group, (cgroup, process, _) in owners.items():
+        if having := watched.holders.having(group.alike):
+            sockets[cgroup, process] += group.stuck
+            holders[cgroup, process] |= dict.fromkeys(having)
+    return [Held(*whose, number, tuple(holders[whose])) for whose, number in sockets.most_common()]
+
+
+def told(watched: WatchedSockets, owners: Owners, labels: Labels, tell: Tell) -> Stuck:
     """Put together what the groups of the *watched* sockets say."""
-    owners = {group: _owner(group.alike, watched, tell) for group in watched.groups if group.stuck}
     return Stuck(
         watched=_by_row(watched, labels, tell.now),
         after=tell.rules.after,
@@ -136,7 +157,7 @@ def _owner(alike: Alike, watched: WatchedSockets, tell: Tell) -> Owner:
     return owner(tell.cgroups(cgroup_id), process)
 
 
-def _stuck_socket(listed: Listed, group: Group, owners: Mapping[Group, Owner]) -> StuckSocket:
+def _stuck_socket(listed: Listed, group: Group, owners: Owners) -> StuckSocket:
     return StuckSocket(listed.socket, group.alike.service, listed.since, group.alike.verdict, owners[group])
 
 
@@ -172,7 +193,7 @@ def _unaccepted(watched: WatchedSockets, labels: Labels, now: float) -> Mapping[
     return oldest
 
 
-def _holdings(owners: Mapping[Group, Owner]) -> Sequence[Holding]:
+def _holdings(owners: Owners) -> Sequence[Holding]:
     together: defaultdict[tuple[Service, State, Owner], list[Group]] = defaultdict(list)
     for group, held_by in owners.items():
         together[group.alike.service, group.alike.state, held_by].append(group)
@@ -190,7 +211,7 @@ def _holding(service: Service, state: State, held_by: Owner, groups: Sequence[Gr
     return Holding(service, state, held_by, sum(group.stuck for group in groups), oldest, verdicts)
 
 
-def _by_owner(owners: Mapping[Group, Owner], labels: Labels, most: int) -> Mapping[OwnerRow, int]:
+def _by_owner(owners: Owners, labels: Labels, most: int) -> Mapping[OwnerRow, int]:
     found: Counter[OwnerRow] = Counter()
     for group, held_by in owners.items():
         row = labels.row(group.alike.service)

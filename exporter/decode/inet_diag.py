@@ -38,6 +38,7 @@ _AT_STATE = 17
 _AT_TIMER = 18
 _AT_LOCAL_PORT = 20
 _AT_REMOTE_PORT = 22
+_AT_INODE = 84
 _DESTINATION = slice(22, 56)
 _EXPIRES = slice(52, 56)
 """Within _MESSAGE."""
@@ -120,6 +121,10 @@ class Rows(NamedTuple):
     def destinations(self, chosen: bytes) -> Iterator[bytes]:
         """See ``reading.Columns``: remote port and both addresses as they stand in the messages."""
         return map(self.data.__getitem__, compress(self._slices(_DESTINATION), chosen))
+
+    def inodes(self) -> Iterable[int]:
+        """See ``reading.Columns``."""
+        return self._of_present(array("I", self.data)[(self.start + _AT_INODE) // 4 :: self.length // 4])
 
     def port_pairs(self, chosen: bytes) -> Iterator[tuple[int, int]]:
         """See ``reading.Columns``."""

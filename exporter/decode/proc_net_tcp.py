@@ -69,14 +69,15 @@ def are_bare(lines: Sequence[bytes]) -> bool:
 
 
 def socket(line: bytes) -> Socket:
-    """A socket; there is no cookie. One in a bulk state is no more than its ports and addresses. Raises Malformed."""
+    """A socket; there is no cookie. One in a bulk state is no more than its ends and its inode. Raises Malformed."""
     columns = _columns(line)
     local_address, local_port = _address(columns[1], line)
     remote_address, remote_port = _address(columns[2], line)
     addresses = _network_order(local_address) + _network_order(remote_address)
     is_ipv6 = len(local_address) == _V6
-    found = Socket(_state(columns, line), local_port, remote_port, addresses, is_ipv6=is_ipv6)
-    return found if found.state in COUNTED else _with_details(found, columns, line)
+    state, inode = _state(columns, line), _inode(columns, line)
+    found = Socket(state, local_port, remote_port, addresses, is_ipv6=is_ipv6, inode=inode)
+    return found if state in COUNTED else _with_details(found, columns, line)
 
 
 def bare_socket(line: bytes) -> Socket:
@@ -90,8 +91,7 @@ def bare_socket(line: bytes) -> Socket:
 def _with_details(found: Socket, columns: list[bytes], line: bytes) -> Socket:
     sent, received = _hexadecimal(columns[4], line)
     timer, _ = _hexadecimal(columns[5], line, bits=8)
-    inode = _inode(columns, line)
-    return found._replace(timer=timer, receive_queue=received, send_queue=sent, inode=inode)
+    return found._replace(timer=timer, receive_queue=received, send_queue=sent)
 
 
 def _network_order(words: bytes) -> bytes:

@@ -11,6 +11,10 @@ The line of /proc/PID/stat (proc_pid_stat(5)); the name may hold anything, also 
     4711 (nginx: worker) S 4710 4710 4710 0 -1 4194560 ...
     pid   name           |  parent                     ... start time in the 22nd field
                          state
+
+A line of /proc/PID/limits, soft limit before hard limit:
+
+    Max open files            1024                 524288               files
 """
 
 from typing import NamedTuple
@@ -19,6 +23,7 @@ from exporter.tcp.cgroups import telling
 
 _SOCKET = "socket:["
 _PID_NAMESPACE = "pid:["
+_OPEN_FILES = b"Max open files"
 _DEAD = frozenset({b"Z", b"X"})
 _AT_STATE, _AT_PARENT, _AT_STARTED = 0, 1, 19
 """Of the fields behind the name."""
@@ -62,6 +67,15 @@ def life(content: bytes) -> Life:
 def pids(content: bytes) -> list[int]:
     """The numbers in cgroup.procs or /proc/PID/task/TID/children; 0 stands for a process of another PID namespace."""
     return [int(word) for word in content.split() if word.isdigit()]
+
+
+def descriptor_limit(content: bytes) -> int | None:
+    """How many descriptors the process may have open, from /proc/PID/limits; None if that does not say a number."""
+    for line in content.splitlines():
+        if line.startswith(_OPEN_FILES):
+            soft = line.removeprefix(_OPEN_FILES).split()[:1]
+            return int(soft[0]) if soft and soft[0].isdigit() else None
+    return None
 
 
 def socket_inode(target: str) -> int | None:

@@ -15,6 +15,14 @@ def number(text: str) -> int:
         raise Malformed(f"expected a number, found {_quoted(text)}") from None
 
 
+def most(text: str) -> int:
+    """The last of three numbers: tcp_mem, of which it is what there may be at most. Raises Malformed."""
+    words = text.split()
+    if len(words) != 3:
+        raise Malformed(f"expected three numbers, found {_quoted(text)}")
+    return number(words[-1])
+
+
 def port_range(text: str) -> range:
     """ip_local_port_range: two ports, both of which belong to it. Raises Malformed."""
     words = text.split()

@@ -1,14 +1,15 @@
 """The kernel's limits on TCP sockets, and its counters that explain why they pile up.
 
-All of it belongs to this process' network namespace, but for the orphans, which the kernel counts and bounds for the
-whole host. No file is kept open: one of /proc/self/net keeps the namespace that it was opened in alive (seq_open_net in
-fs/proc/proc_net.c).
+All of it belongs to this process' network namespace, but for the orphans and the memory of all sockets, which the
+kernel counts and bounds for the whole host. No file is kept open: one of /proc/self/net keeps the namespace that it was
+opened in alive (seq_open_net in fs/proc/proc_net.c).
 """
 
 import logging
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from mmap import PAGESIZE
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -24,15 +25,18 @@ SYSCTL_SECONDS = 60.0
 MOST_BYTES = 1 << 16
 """Of one file: eight times what netstat can have, and a list of ten thousand reserved ports."""
 
-_SYSCTLS: Mapping[LimitName, str] = {
-    "time_wait_limit": "tcp_max_tw_buckets",
-    "orphan_limit": "tcp_max_orphans",
-    "fin_timeout_seconds": "tcp_fin_timeout",
-    "keepalive_time_seconds": "tcp_keepalive_time",
-    "keepalive_interval_seconds": "tcp_keepalive_intvl",
-    "keepalive_probes": "tcp_keepalive_probes",
+_SYSCTLS: Mapping[LimitName, tuple[str, Callable[[str], int]]] = {
+    "time_wait_limit": ("tcp_max_tw_buckets", sysctl.number),
+    "orphan_limit": ("tcp_max_orphans", sysctl.number),
+    "memory_limit_bytes": ("tcp_mem", sysctl.most),
+    "fin_timeout_seconds": ("tcp_fin_timeout", sysctl.number),
+    "keepalive_time_seconds": ("tcp_keepalive_time", sysctl.number),
+    "keepalive_interval_seconds": ("tcp_keepalive_intvl", sysctl.number),
+    "keepalive_probes": ("tcp_keepalive_probes", sysctl.number),
 }
-"""Files with one number each."""
+"""Files with one number each that is wanted."""
+_IN_PAGES: tuple[LimitName, ...] = ("memory_bytes", "memory_limit_bytes")
+"""What the kernel tells as a number of pages."""
 _IPV4 = "sys/net/ipv4"
 _EPHEMERAL = "ip_local_port_range"
 _RESERVED = "ip_local_reserved_ports"
@@ -61,12 +65,13 @@ _TABLES: Mapping[str, _Table] = {
             "aborted_on_memory": "TCPAbortOnMemory",
             "listen_overflows": "ListenOverflows",
             "listen_drops": "ListenDrops",
+            "syncookies_sent": "SyncookiesSent",
         },
     ),
     "snmp": _Table(
         proc_net_counters.pairs_of_lines, "Tcp", {"active_opens": "ActiveOpens", "passive_opens": "PassiveOpens"}
     ),
-    "sockstat": _Table(proc_net_counters.name_by_value, "TCP", {"orphan_sockets": "orphan"}),
+    "sockstat": _Table(proc_net_counters.name_by_value, "TCP", {"orphan_sockets": "orphan", "memory_bytes": "mem"}),
 }
 
 _ABSENT = (FileNotFoundError, PermissionError, NotADirectoryError)
@@ -93,7 +98,9 @@ class LimitsReader:
         if now >= self._due:
             self._due = now + SYSCTL_SECONDS
             self._sysctls = self._read_sysctls()
-        return replace(self._sysctls, values={**self._sysctls.values, **self._read_counters()})
+        values = {**self._sysctls.values, **self._read_counters()}
+        in_pages = {name: values[name] * PAGESIZE for name in _IN_PAGES if name in values}
+        return replace(self._sysctls, values=values | in_pages)
 
     def forget(self) -> None:
         """Read the sysctls anew next time."""
@@ -106,7 +113,7 @@ class LimitsReader:
         return values
 
     def _read_sysctls(self) -> Limits:
-        numbers = {name: self._read(self._ipv4 / file, sysctl.number) for name, file in _SYSCTLS.items()}
+        numbers = {name: self._read(self._ipv4 / file, decode) for name, (file, decode) in _SYSCTLS.items()}
         values: dict[str, int] = {name: number for name, number in numbers.items() if number is not None}
         ephemeral = self._read(self._ipv4 / _EPHEMERAL, sysctl.port_range)
         if ephemeral is None:

@@ -39,6 +39,20 @@ def descriptors(proc: Path, pid: int) -> int:
     return (proc / str(pid) / "fd").stat().st_size
 
 
+def descriptor_limit(proc: Path, pid: int) -> int | None:
+    """How many the process may have open, also one of another user; None if that is not told. Raises OSError."""
+    return proc_pid.descriptor_limit((proc / str(pid) / "limits").read_bytes())
+
+
+def network(proc: Path, pid: int | str) -> int:
+    """Tells the network namespace of the process from all others, to anybody. Raises OSError.
+
+    The number of the namespace itself is for those who may look into the process; but each has files of its own below
+    /proc/PID/net, with inodes of their own (proc_alloc_inum in fs/proc/generic.c).
+    """
+    return (proc / str(pid) / "net" / "sockstat").stat().st_ino
+
+
 def ended(proc: Path, known: Iterable[Process]) -> set[Process]:
     """Those of the *known* that are no more, also where another has the number now; not those of unknown start."""
     return {one for one in known if one.started and not _is_alive(proc, one)}

@@ -1,23 +1,17 @@
 """One sample: a reading is counted, what is stuck is explained, and all of it becomes a census."""
 
 import math
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from exporter.count.census import Count, Memory, are_ports_counted
-from exporter.count.ports import PortBook
+from exporter.count.census import Besides, Count, are_ports_counted, blank
 from exporter.count.report import Sample
-from exporter.count.rules import OwnerRules
-from exporter.count.services import Services
 from exporter.count.stuck import Tell
 from exporter.count.watched import Read, WatchedSockets
 from exporter.errors import Interrupted, SourceUnavailable
-from exporter.kernel.cgroups import Cgroups
 from exporter.kernel.choice import FirstThatWorks, Make, candidates
 from exporter.kernel.limits import LimitsReader
-from exporter.kernel.members import Members
-from exporter.kernel.owners import OwnerSearch
+from exporter.sampling.clocks import Clocks
+from exporter.sampling.whose import Whose
 from exporter.settings.config import Config
 from exporter.tcp.limits import Limits
 from exporter.tcp.reading import Reading
@@ -28,33 +22,21 @@ LEAST_FOR_OWNERS = 0.25
 """Share of a sample's time that the search for owners gets also where the reading has taken all of it."""
 
 
-@dataclass(frozen=True)
-class Clocks:
-    """The times that the sampler reads, in seconds."""
-
-    monotonic: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
-    cpu: Callable[[], float] = time.thread_time
-    """Processor time of the sampling thread."""
-
-
 class Sampling:
     """Takes samples by a *config*, and remembers what one has to know of those before."""
 
     def __init__(
         self,
         config: Config,
-        clocks: Clocks = Clocks(),
+        clocks: Clocks = Clocks(),  # noqa: B008 - a frozen value
         sources: Callable[[str], Sequence[Make]] = candidates,
     ) -> None:
         self._config, self._clocks, self._sources = config, clocks, sources
         self._source = FirstThatWorks(sources(config.source))
         self._limits = LimitsReader()
-        self._cgroups = Cgroups(cpu=clocks.cpu)
-        self._members = Members(self._cgroups.pids)
-        self._owners = OwnerSearch(cpu=clocks.cpu, peers=self._cgroups.pids)
+        self._whose = Whose(clocks)
         self._ports_in_use: int | None = None
-        self._memory = Memory(WatchedSockets(), Services(), PortBook(config.ports))
+        self._memory = blank(config.ports)
 
     @property
     def source(self) -> str:
@@ -82,8 +64,9 @@ class Sampling:
         count, reading = self._read(limits, now)
         self._memory.watched.take_in(count.seen, Read(now, reading.listeners, count.roles, rules, reading.socket))
         left = max(seconds - (self._clocks.cpu() - begun), seconds * LEAST_FOR_OWNERS)
-        self._find_owners(rules.owners, reading, now, left)
-        tell = Tell(now, rules, reading.tells_verdicts, self._cgroups.path)
+        self._memory.closed.left(count.unseen)
+        descriptors = self._whose.explain(self._memory, reading, rules.owners, now, left)
+        tell = Tell(now, rules, reading.tells_verdicts, self._whose.cgroup, descriptors)
         census = count.census(self._memory, limits, tell)
         self._ports_in_use = census.busiest_address
         return Sample(census, at, now, self._clocks.monotonic() - now)
@@ -109,13 +92,12 @@ class Sampling:
         seen = memory.watched.seen(now)
         with self._source.reading(silences=seen.asks) as reading:
             roles = memory.services.roles(reading.listeners, self._config.ports.server, limits.ephemeral, now)
-            count = Count(
-                roles,
-                reading.listeners,
-                seen,
-                shared=SharedPorts() if memory.services.is_looking(now) else None,
-                local_ports=LocalPorts() if are_ports_counted(self._ports_in_use, limits.ephemeral) else None,
+            besides = Besides(
+                SharedPorts() if memory.services.is_looking(now) else None,
+                LocalPorts() if are_ports_counted(self._ports_in_use, limits.ephemeral) else None,
+                memory.closed.asked,
             )
+            count = Count(roles, reading.listeners, seen, besides)
             for batch in reading.batches:
                 count.add(batch)
         return count, reading
@@ -123,19 +105,3 @@ class Sampling:
     def _forget_sockets(self) -> None:
         """Each source knows them by keys of its own."""
         self._memory = self._memory._replace(watched=WatchedSockets())
-
-    def _find_owners(self, rules: OwnerRules, reading: Reading, now: float, seconds: float) -> None:
-        holders = self._memory.watched.holders
-        if rules.enabled:
-            self._cgroups.look(holders.cgroup_ids(), now)
-        if not (rules.enabled and rules.processes):
-            return
-        holders.lose(self._owners.ended(holders.processes()))
-        known = holders.pids()
-        check = bool(known) and self._owners.is_check_due(now)
-        if not holders.is_any_held:
-            self._owners.stop()
-        elif self._owners.is_ready(now, is_urgent=check or holders.is_any_lost) and (check or holders.is_any_unknown):
-            self._owners.begin(holders.seek(reading.socket, check=check), known, now, is_check=check)
-        holders.learn(self._owners.go_on(seconds), reading.socket)
-        holders.meet(self._members.of(self._cgroups.paths(holders.nameless()), now))

@@ -11,7 +11,8 @@ from threading import Event
 from exporter.count.report import REASONS, UNAVAILABLE, UNEXPECTED, Reload, Report, Sample
 from exporter.errors import SampleError, SourceUnavailable
 from exporter.sampling import pace
-from exporter.sampling.sample import Clocks, Sampling
+from exporter.sampling.clocks import Clocks
+from exporter.sampling.sample import Sampling
 from exporter.settings.config import Config
 
 log = logging.getLogger(__name__)

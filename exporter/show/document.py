@@ -8,7 +8,7 @@ from exporter.count.census import Census
 from exporter.count.report import Sample
 from exporter.count.stuck import OwnerRow, Stuck
 from exporter.show.stuck_list import MOST
-from exporter.show.stuck_objects import of_socket
+from exporter.show.stuck_objects import of_closed, of_holder, of_socket
 from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
 
@@ -27,6 +27,8 @@ def render(sample: Sample, source: str) -> str:
             "ephemeral_ports": census.limits.ephemeral_ports,
             "limits_and_counters": dict(census.limits.values),
             "stuck": _stuck(census.stuck),
+            "holders": [of_holder(holder) for holder in census.holders],
+            "closed_held": of_closed(census.closed),
             "owners": [_owner(owner, sockets) for owner, sockets in (census.stuck.owners or {}).items()],
         },
         indent=2,

@@ -1,13 +1,15 @@
 """What is wrong, in sentences for somebody who was just woken up."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.count.census import Census
+from exporter.count.closed import Closed
 from exporter.count.ports import OTHER
-from exporter.count.stuck import WatchedCount
+from exporter.count.stuck import OwnerRow, WatchedCount
 from exporter.durations import spoken
-from exporter.show.words import endings, owner_name, sockets_at
+from exporter.show.words import descriptors_of, endings, name_of, owner_name, sockets_at
 from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
 from exporter.tcp.verdicts import FIN_TIMEOUT
@@ -18,6 +20,12 @@ MOST = 10
 """Findings that are said; how many more there are is said too."""
 NAMED = 2
 """Owners named in a sentence."""
+NEARLY_FULL = 0.9
+"""Share of its descriptors from which on a holder has as good as none left."""
+SOON_SECONDS, LATER_SECONDS = 4 * 3600, 24 * 3600
+"""Until a holder has none left: when somebody has to act at once, and when by and by."""
+CLOSED = 10
+"""Closed sockets that are said although nobody is known to hold them: a few are being made at any moment."""
 
 ALL_WELL = "Nothing is wrong: no socket is stuck, and no limit is near."
 
@@ -50,7 +58,8 @@ class Usage:
 
 def findings(census: Census) -> Sequence[Finding]:
     """What is wrong, the worst first; nothing if all is well."""
-    found = sorted((*_stuck(census), *_limits(census)), key=lambda finding: not finding.is_bad)
+    said = (*_exhausted(census), *_stuck(census), *_closed_held(census.closed), *_limits(census))
+    found = sorted(said, key=lambda finding: not finding.is_bad)
     more = found[MOST:]
     return [*found[:MOST], Finding(f"And {len(more)} more.", more[0].is_bad)] if more else found
 
@@ -61,6 +70,7 @@ def usages(census: Census) -> Sequence[Usage]:
     known = [
         ("TIME_WAIT sockets", census.total(State.TIME_WAIT) + _closed(census), values.get("time_wait_limit")),
         ("Orphans of the whole host", values.get("orphan_sockets", 0), values.get("orphan_limit")),
+        ("MiB of memory for the TCP sockets of the whole host", *_memory(values)),
         ("Ephemeral ports to one destination", census.busiest_destination, census.limits.ephemeral_ports),
         ("Ephemeral ports on one local address", census.busiest_address, census.limits.ephemeral_ports),
     ]
@@ -69,6 +79,11 @@ def usages(census: Census) -> Sequence[Usage]:
     ]
     found = [Usage(name, used, limit) for name, used, limit in (*known, *queues) if limit]
     return sorted(found, key=lambda usage: -usage.share)
+
+
+def _memory(values: Mapping[str, int]) -> tuple[float, float]:
+    """Used, and what there may be at most, in MiB; 0 where that is not known."""
+    return values.get("memory_bytes", 0) >> 20, values.get("memory_limit_bytes", 0) >> 20
 
 
 def _closed(census: Census) -> int:
@@ -81,6 +96,29 @@ def _limits(census: Census) -> Iterator[Finding]:
     for usage in usages(census):
         if usage.share >= NEAR:
             yield Finding(f"{usage.name}: {usage.used:,} of {usage.limit:,} in use.", is_bad=usage.share >= 1)
+
+
+def _exhausted(census: Census) -> Iterator[Finding]:
+    """A sentence for each holder that has few descriptors left, or will have, if it goes on like this."""
+    for holder in census.holders:
+        left = math.inf if holder.seconds_left is None else holder.seconds_left
+        is_bad = holder.descriptors.share >= NEARLY_FULL or left < SOON_SECONDS
+        if is_bad or holder.descriptors.share >= NEAR or left < LATER_SECONDS:
+            pace = f"; at this pace none is left in {spoken(left)}" if left < LATER_SECONDS else ""
+            name = owner_name(holder) or "A holder of stuck sockets"
+            yield Finding(f"{name} has {descriptors_of(holder)} open (pid {holder.pid}){pace}.", is_bad)
+
+
+def _closed_held(closed: Closed) -> Iterator[Finding]:
+    for (cgroup, process), number in (closed.by_owner or {}).items():
+        yield Finding(_over(number, f"{name_of(cgroup, process) or 'its process'} still holds"), number >= CLOSED)
+    if closed.unexplained >= CLOSED:
+        yield Finding(_over(closed.unexplained, "processes that are not known still hold"))
+
+
+def _over(number: int, who_holds: str) -> str:
+    what, them = ("1 socket is", "it") if number == 1 else (f"{number:,} sockets are", "them")
+    return f"{what} over and in no table any more, and {who_holds} {them}: a descriptor each."
 
 
 def _stuck(census: Census) -> Iterator[Finding]:
@@ -97,12 +135,19 @@ def _stuck(census: Census) -> Iterator[Finding]:
 
 def _sentence(census: Census, row: Row, state: State, count: WatchedCount) -> str:
     what = f"{sockets_at(count.stuck, row)} stuck in {state.name} {endings(count)}".rstrip()
-    return f"{what}; {_held(census, row, state)}for up to {spoken(count.oldest_stuck_age)}."
-
-
-def _held(census: Census, row: Row, state: State) -> str:
-    """Who has most of them."""
     owners = [owner for owner in census.stuck.owners or {} if (owner.row, owner.state) == (row, state)]
+    return f"{what}; {_held(owners)}for up to {spoken(count.oldest_stuck_age)}{_open(census, owners)}."
+
+
+def _open(census: Census, owners: Sequence[OwnerRow]) -> str:
+    """The descriptors of who has most of them."""
+    first = [(owner.cgroup, owner.process) for owner in owners[:1]]
+    of = [holder for holder in census.holders if (holder.cgroup, holder.process) in first]
+    return "".join(f"; {holder.process or 'it'} has {descriptors_of(holder)} open" for holder in of)
+
+
+def _held(owners: Sequence[OwnerRow]) -> str:
+    """Who has most of them."""
     names = [name for name in map(owner_name, owners[:NAMED]) if name not in {"", OTHER}]
     if not names:
         return ""

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 
 from exporter import __version__
 from exporter.count.census import Census
+from exporter.count.closed import Closed
 from exporter.count.report import Report
 from exporter.count.stuck import OwnerRow, Stuck
 from exporter.tcp.limits import LimitName, Limits
@@ -21,6 +22,8 @@ PREFIX = "tcpstate_"
 _LIMITS: Mapping[LimitName, str] = {
     "time_wait_limit": "TIME_WAIT sockets and orphans in FIN_WAIT2 that may exist (net.ipv4.tcp_max_tw_buckets).",
     "orphan_sockets": "Sockets on the whole host that no process holds and that are still closing.",
+    "memory_bytes": "Memory that the TCP sockets of the whole host take for what they send and receive.",
+    "memory_limit_bytes": "Memory that they may take together (the third number of net.ipv4.tcp_mem).",
     "orphan_limit": "Orphaned sockets that may exist on the whole host (net.ipv4.tcp_max_orphans).",
     "fin_timeout_seconds": "How long an orphan stays in FIN_WAIT2, not a held socket (net.ipv4.tcp_fin_timeout).",
     "keepalive_time_seconds": "Idle time before the first keepalive probe (net.ipv4.tcp_keepalive_time).",
@@ -33,6 +36,7 @@ _COUNTERS: Mapping[LimitName, str] = {
     "aborted_on_memory": "Connections ended because of too many orphans or too little memory (TCPAbortOnMemory).",
     "listen_overflows": "Connections refused because an accept queue was full (ListenOverflows).",
     "listen_drops": "Connection requests dropped by listening sockets for any reason (ListenDrops).",
+    "syncookies_sent": "Connection requests answered without remembering them, since too many came (SyncookiesSent).",
     "active_opens": "Connections begun by this host (ActiveOpens).",
     "passive_opens": "Connections accepted by this host (PassiveOpens).",
 }
@@ -72,6 +76,8 @@ def _netns(row: Row) -> dict[str, str]:
 def _of_census(census: Census) -> Iterator[Metric]:
     yield _folded_ports(census)
     yield from _stuck(census.stuck)
+    yield from _holders(census)
+    yield from _closed(census.closed)
     yield from _accept_queues(census)
     yield from _ephemeral(census)
     yield from _limits(census.limits)
@@ -89,6 +95,36 @@ def _stuck(stuck: Stuck) -> Iterator[Metric]:
         owners = ((_owner(owner), sockets) for owner, sockets in stuck.owners.items())
         yield _gauge("stuck_sockets_by_owner", "Stuck sockets by who holds them.", owners)
     yield _single("tracked_sockets", "Sockets whose ages are remembered.", stuck.tracked)
+
+
+def _holders(census: Census) -> Iterator[Metric]:
+    """Nothing where nothing is stuck, or the descriptors are not known."""
+    of = [({"cgroup": holder.cgroup, "process": holder.process}, holder) for holder in census.holders]
+    found = (
+        _gauge(
+            "holder_open_descriptors",
+            "Descriptors that the holder of stuck sockets has open: its fullest process.",
+            ((labels, holder.descriptors.open) for labels, holder in of),
+        ),
+        _gauge(
+            "holder_descriptor_limit",
+            "Descriptors that this process may have open (RLIMIT_NOFILE, soft).",
+            ((labels, holder.descriptors.limit) for labels, holder in of),
+        ),
+        _gauge("holder_pid", "The number of this process.", ((labels, holder.pid) for labels, holder in of)),
+    )
+    yield from (family for family in found if family.samples)
+
+
+def _closed(closed: Closed) -> Iterator[Metric]:
+    if closed.by_owner is not None:
+        held = {("", ""): 0, **closed.by_owner}
+        held["", ""] += closed.unexplained
+        yield _gauge(
+            "closed_held_sockets",
+            "Sockets that are over and still held, seen in no table; without a name where it is not known by whom.",
+            (({"cgroup": cgroup, "process": process}, sockets) for (cgroup, process), sockets in held.items()),
+        )
 
 
 def _owner(owner: OwnerRow) -> dict[str, str]:

@@ -60,9 +60,9 @@ def _left_out(census: Census) -> str:
     return " ".join(sentence for sentence, subject in sentences.items() if subject)
 
 
-def holders(stuck: Stuck) -> str:
+def holders(census: Census) -> str:
     """Nothing where nothing is stuck, or owners are not told."""
-    return _list("Who holds the stuck sockets", stuck_tables.holders(stuck))
+    return _list("Who holds the stuck sockets", stuck_tables.holders(census))
 
 
 def sockets(stuck: Stuck) -> str:

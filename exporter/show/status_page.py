@@ -77,7 +77,7 @@ def _warning(report: Report) -> str:
 
 def _sections(census: Census, history: Sequence[Point], now: float) -> str:
     """What matters most first: a phone shows a small part of it."""
-    wrong = _findings(census), page_tables.holders(census.stuck), page_tables.ports(census)
+    wrong = _findings(census), page_tables.holders(census), page_tables.ports(census)
     around = _usages(census), _lines(census, history, now)
     return "\n".join([*wrong, *around, page_tables.sockets(census.stuck)])
 

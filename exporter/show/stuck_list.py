@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
+from exporter.count.census import Census
 from exporter.count.report import Sample
-from exporter.count.stuck import Stuck
-from exporter.show.stuck_objects import of_holding, of_socket
+from exporter.show.stuck_objects import of_closed, of_holding, of_socket
 from exporter.tcp.states import State
 
 USUAL = 100
@@ -35,25 +35,29 @@ _Objects = Iterable[dict[str, object]]
 
 def render(sample: Sample, query: Query) -> str:
     """What *query* asks for, a line each, and how many stuck sockets there are of all kinds."""
-    stuck = sample.census.stuck
+    census = sample.census
     name, find = _LISTS[query.group]
-    objects = ",\n".join(json.dumps(found) for found in islice(find(stuck, query), query.limit))
-    return f'{{"timestamp": {json.dumps(sample.at)}, "stuck": {stuck.total}, "{name}": [\n{objects}\n]}}\n'
+    objects = ",\n".join(json.dumps(found) for found in islice(find(census, query), query.limit))
+    head = {"timestamp": sample.at, "stuck": census.stuck.total, "closed_held": of_closed(census.closed)}
+    return f'{json.dumps(head)[:-1]}, "{name}": [\n{objects}\n]}}\n'
 
 
-def _sockets(stuck: Stuck, query: Query) -> _Objects:
+def _sockets(census: Census, query: Query) -> _Objects:
     """The oldest first."""
+    stuck = census.stuck
     return (of_socket(socket, stuck.age(socket)) for socket in stuck.sockets(query.state, query.port))
 
 
-def _holdings(stuck: Stuck, query: Query) -> _Objects:
+def _holdings(census: Census, query: Query) -> _Objects:
     """Who has most of them first."""
-    for holding in stuck.holdings:
+    descriptors = {(holder.cgroup, holder.process): holder for holder in census.holders}
+    for holding in census.stuck.holdings:
         if query.state in {None, holding.state} and query.port in {None, holding.service.port}:
-            yield of_holding(holding, stuck.now)
+            owner = holding.owner
+            yield of_holding(holding, census.stuck.now, descriptors.get((owner.cgroup, owner.process)))
 
 
-_LISTS: Mapping[Grouping | None, tuple[str, Callable[[Stuck, Query], _Objects]]] = {
+_LISTS: Mapping[Grouping | None, tuple[str, Callable[[Census, Query], _Objects]]] = {
     None: ("sockets", _sockets),
     "holder": ("holdings", _holdings),
 }

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping
 
+from exporter.count.closed import Closed
+from exporter.count.exhaustion import HolderDescriptors
 from exporter.count.stuck import Holding, StuckSocket
 from exporter.show.cgroups import container_id
 from exporter.tcp.holders import Owner
@@ -28,8 +30,11 @@ def of_socket(stuck: StuckSocket, age: float) -> dict[str, object]:
     }
 
 
-def of_holding(holding: Holding, now: float) -> dict[str, object]:
-    """Who holds how many, as of the monotonic time *now*; how they end is told by the words of the metrics."""
+def of_holding(holding: Holding, now: float, holder: HolderDescriptors | None) -> dict[str, object]:
+    """Who holds how many, as of the monotonic time *now*; how they end is told by the words of the metrics.
+
+    The descriptors are those of the owner's fullest process.
+    """
     return {
         "state": holding.state.label,
         **_service(holding.service),
@@ -37,7 +42,28 @@ def of_holding(holding: Holding, now: float) -> dict[str, object]:
         "sockets": holding.sockets,
         "oldest_age_seconds": round(now - holding.oldest_since, 3),
         "endings": _endings(holding),
+        "descriptors": None if holder is None else of_descriptors(holder),
     }
+
+
+def of_holder(holder: HolderDescriptors) -> dict[str, object]:
+    """A process that holds stuck sockets, or has not given back their descriptors."""
+    owner = _owner(Owner(holder.cgroup, holder.process, holder.pid))
+    return {**owner, "stuck": holder.stuck, "descriptors": of_descriptors(holder)}
+
+
+def of_descriptors(holder: HolderDescriptors) -> dict[str, object]:
+    """How near the holder is to its end, and when it will be there, at the pace of the last minutes."""
+    left = None if holder.seconds_left is None else round(holder.seconds_left, 3)
+    return {"pid": holder.pid, "open": holder.descriptors.open, "limit": holder.descriptors.limit, "seconds_left": left}
+
+
+def of_closed(closed: Closed) -> list[dict[str, object]] | None:
+    """Sockets that are over and still held, by who holds them; null where nothing is known of them."""
+    if closed.by_owner is None:
+        return None
+    named = [{**_owner(Owner(*whose)), "sockets": sockets} for whose, sockets in closed.by_owner.items()]
+    return [*named, {**_owner(Owner("", "")), "sockets": closed.unexplained}] if closed.unexplained else named
 
 
 def _endings(holding: Holding) -> Mapping[str, int]:

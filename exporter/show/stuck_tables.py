@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+from exporter.count.census import Census
 from exporter.count.stuck import Holding, Stuck, StuckSocket
 from exporter.durations import spoken
-from exporter.show.words import brief_endings, ending, owner_name
+from exporter.show.words import brief_endings, ending, name_of, owner_name
 
 HOLDERS = 20
 LISTED = 20
@@ -22,12 +23,15 @@ class StuckTable(NamedTuple):
     """How much of the list these are; empty if all of it."""
 
 
-def holders(stuck: Stuck) -> StuckTable:
-    """Who has most of them first."""
+def holders(census: Census) -> StuckTable:
+    """Who has most of them first; and below that, who has sockets that are over and that no table shows."""
+    stuck = census.stuck
     shown = stuck.holdings[:HOLDERS]
     held = sum(holding.sockets for holding in shown)
     caption = f"The {len(shown)} biggest, with {held:,} of {stuck.total:,} stuck sockets."
-    return StuckTable([_holder(holding, stuck.now) for holding in shown], caption if held < stuck.total else "")
+    lines = [_holder(holding, census) for holding in shown]
+    closed = [_closed(*whose, sockets, census) for whose, sockets in (census.closed.by_owner or {}).items()]
+    return StuckTable([*lines, *closed[:HOLDERS]], caption if held < stuck.total else "")
 
 
 def sockets(stuck: Stuck) -> StuckTable:
@@ -39,16 +43,37 @@ def sockets(stuck: Stuck) -> StuckTable:
     )
 
 
-def _holder(holding: Holding, now: float) -> Mapping[str, str]:
+def _holder(holding: Holding, census: Census) -> Mapping[str, str]:
+    owner = holding.owner
     return {
         "stuck": f"{holding.sockets:,}",
-        "held by": owner_name(holding.owner) or "not known",
-        "pid": str(holding.owner.pid or ""),
+        "held by": owner_name(owner) or "not known",
+        "pid": str(owner.pid or ""),
+        "descriptors": _descriptors(owner.cgroup, owner.process, census),
         "port": f"{holding.service.role} {holding.service.port}",
         "state": holding.state.label,
-        "oldest": spoken(now - holding.oldest_since),
+        "oldest": spoken(census.stuck.now - holding.oldest_since),
         "how they end": brief_endings(holding),
     }
+
+
+def _closed(cgroup: str, process: str, sockets: int, census: Census) -> Mapping[str, str]:
+    return {
+        "stuck": f"{sockets:,}",
+        "held by": name_of(cgroup, process) or "not known",
+        "pid": "",
+        "descriptors": _descriptors(cgroup, process, census),
+        "port": "",
+        "state": "close",
+        "oldest": "",
+        "how they end": "over, not closed",
+    }
+
+
+def _descriptors(cgroup: str, process: str, census: Census) -> str:
+    """Open ones, and how many there may be, of who holds most; empty if it is not known."""
+    of = [holder.descriptors for holder in census.holders if (holder.cgroup, holder.process) == (cgroup, process)]
+    return "".join(f"{descriptors.open:,} of {descriptors.limit:,}" for descriptors in of)
 
 
 def _socket(stuck: StuckSocket, age: float) -> Mapping[str, str]:

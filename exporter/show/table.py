@@ -1,6 +1,7 @@
 """A census as text: the table of ports, who holds the stuck sockets, these one by one, and at the end what is wrong."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from exporter.count.census import Census
 from exporter.show import ports_table, stuck_tables
@@ -10,18 +11,21 @@ from exporter.show.text_columns import aligned
 
 _NUMBERS = frozenset({"stuck", "pid"})
 """Headings of columns that end together."""
-_FOR_A_PAGE = frozenset({"unread", "unsent", "pid"})
-"""Headings of what would make the lines of single sockets too long."""
+_FOR_A_PAGE = frozenset({"descriptors"}), frozenset({"unread", "unsent", "pid"})
+"""Headings of what would make lines too long: of holders, and of single sockets."""
 
 
 def render(census: Census, *, color: bool = False) -> str:
     """All of it, one below the other; what matters most is last, where the eye is when a terminal has scrolled."""
-    ports, stuck = ports_table.render(census, color=color), census.stuck
-    tables = *_table(stuck_tables.holders(stuck)), *_table(stuck_tables.sockets(stuck), _FOR_A_PAGE)
+    ports, lists = (
+        ports_table.render(census, color=color),
+        (stuck_tables.holders(census), stuck_tables.sockets(census.stuck)),
+    )
+    tables = chain.from_iterable(map(_table, lists, _FOR_A_PAGE))
     return "\n".join([ports, *tables, _verdict(census)])
 
 
-def _table(table: StuckTable, without: frozenset[str] = frozenset()) -> Iterator[str]:
+def _table(table: StuckTable, without: frozenset[str]) -> Iterator[str]:
     if not table.lines:
         return
     headings = [heading for heading in table.lines[0] if heading not in without]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from exporter.count.exhaustion import HolderDescriptors
 from exporter.count.ports import OTHER
 from exporter.count.stuck import Holding, OwnerRow, WatchedCount
 from exporter.show.cgroups import short_cgroup
@@ -108,10 +109,20 @@ def idle_listeners(idle: Idle) -> str:
     return f"and {idle.number:,} {nouns} without connections{names}"
 
 
-def owner_name(owner: OwnerRow | Owner) -> str:
+def owner_name(owner: OwnerRow | Owner | HolderDescriptors) -> str:
     """A short name: unit, container or process; empty if nothing is known."""
-    unit, process = _printable(short_cgroup(owner.cgroup)), _printable(owner.process)
+    return name_of(owner.cgroup, owner.process)
+
+
+def name_of(cgroup: str, name: str) -> str:
+    """The same, of a cgroup and the name of a process in it."""
+    unit, process = _printable(short_cgroup(cgroup)), _printable(name)
     return f"{unit} ({process})" if unit and process else unit or process
+
+
+def descriptors_of(holder: HolderDescriptors) -> str:
+    """How near it is to its end: ``507 of 512 descriptors``."""
+    return f"{holder.descriptors.open:,} of {holder.descriptors.limit:,} descriptors"
 
 
 def _printable(name: str) -> str:

@@ -38,6 +38,9 @@ class Decoded(NamedTuple):
     def destinations(self, chosen: bytes) -> Iterable[bytes]:
         return (wire(socket.remote_port).to_bytes(2) + socket.addresses for socket in compress(self.sockets, chosen))
 
+    def inodes(self) -> Iterable[int]:
+        return (socket.inode or 0 for socket in self.sockets)
+
     def keys(self) -> Sequence[bytes]:
         return [_packed(socket) for socket in self.sockets]
 

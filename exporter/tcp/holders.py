@@ -40,6 +40,20 @@ NO_PROCESS = Process(0, "", "")
 SEVERAL = "several"
 """In place of the name where processes of several names share a socket."""
 
+
+class Descriptors(NamedTuple):
+    """The descriptors of a process."""
+
+    open: int
+    limit: int
+    """How many it may have open: the soft limit."""
+
+    @property
+    def share(self) -> float:
+        """How much of the limit is used, from 0 to 1, and above where the limit was lowered."""
+        return self.open / max(self.limit, 1)
+
+
 HeldBy = tuple[Process, ...]
 """All processes that are known to have a socket."""
 

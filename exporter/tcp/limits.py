@@ -12,6 +12,8 @@ LimitName = Literal[
     "time_wait_limit",
     "orphan_sockets",
     "orphan_limit",
+    "memory_bytes",
+    "memory_limit_bytes",
     "fin_timeout_seconds",
     "keepalive_time_seconds",
     "keepalive_interval_seconds",
@@ -22,6 +24,7 @@ LimitName = Literal[
     "aborted_on_memory",
     "listen_overflows",
     "listen_drops",
+    "syncookies_sent",
     "active_opens",
     "passive_opens",
 ]

@@ -35,6 +35,9 @@ class Columns(Protocol):
     def destinations(self, chosen: bytes) -> Iterable[bytes]:
         """Remote port, local and remote address, in 2+16+16 bytes: equal for sockets that compete for local ports."""
 
+    def inodes(self) -> Iterable[int]:
+        """Of the descriptors that hold the sockets; 0 where none does, or the source does not tell."""
+
 
 class Rows(Columns, Protocol):
     """Sockets that are looked at one by one, as the source has them."""

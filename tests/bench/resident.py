@@ -42,7 +42,8 @@ def stuck() -> Count:
 
 def _sampling(stuck_after: float, clock: Callable[[], float]) -> "Sampling":
     from exporter.count.rules import OwnerRules, StuckRules
-    from exporter.sampling.sample import Clocks, Sampling
+    from exporter.sampling.clocks import Clocks
+    from exporter.sampling.sample import Sampling
     from exporter.settings.config import Config
     from exporter.tcp.states import WATCHED
 

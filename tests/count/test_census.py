@@ -5,12 +5,10 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.count.census import AcceptQueue, Census, Count, Memory
-from exporter.count.ports import PortBook
+from exporter.count.census import AcceptQueue, Census, Count, blank
 from exporter.count.rules import PortRules, StuckRules
-from exporter.count.services import Services
 from exporter.count.stuck import Tell
-from exporter.count.watched import Read, WatchedSockets
+from exporter.count.watched import Read
 from exporter.tcp.columns import batches, unpacked
 from exporter.tcp.limits import Limits
 from exporter.tcp.reading import Batch, Counts
@@ -33,7 +31,7 @@ def census(
     more: Iterable[Batch] = (),
 ) -> Census:
     """Of one reading of *sockets*, and of what is in *more* batches."""
-    memory, limits = Memory(WatchedSockets(), Services(), PortBook(rules or PortRules())), Limits()
+    memory, limits = blank(rules or PortRules()), Limits()
     roles = memory.services.roles(listeners, frozenset(), limits.ephemeral, now=0.0)
     counting = Count(roles, listeners, memory.watched.seen(0.0))
     for batch in (*batches(sockets), *more):

@@ -84,5 +84,5 @@ def test_without_stuck_sockets_there_are_no_neighbours() -> None:
     none = Neighbours([], {})
     alike = next(iter(Stage(HELD).watched.groups)).alike
 
-    assert none.holder(alike) == NO_PROCESS
+    assert none.holders(alike) == ()
     assert none.accepting(alike.service, (FIRST,)) == (FIRST,)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from exporter.count.ports import Labels
 from exporter.count.rules import OwnerRules, StuckRules
-from exporter.count.stuck import Holding, Stuck, Tell, told
+from exporter.count.stuck import Holding, Stuck, Tell, owners, told
 from exporter.count.watched import WatchedSockets
 from exporter.tcp.columns import unpacked
 from exporter.tcp.holders import Owner, Process
@@ -30,7 +30,8 @@ def stuck(sockets: Iterable[Socket], *, more: Iterable[Socket] = (), rules: Owne
     clues = watched.holders.seek(unpacked)
     watched.holders.learn(dict.fromkeys(clues, ()) | dict.fromkeys(clues[::2], (NGINX,)), unpacked)
     labels = Labels({"server": frozenset({8080}), "client": frozenset()})
-    return told(watched, labels, Tell(100.0, StuckRules(AFTER, rules or OwnerRules()), True, {5: "/web"}.__getitem__))
+    tell = Tell(100.0, StuckRules(AFTER, rules or OwnerRules()), True, {5: "/web"}.__getitem__)
+    return told(watched, owners(watched, tell), labels, tell)
 
 
 def several(number: int, socket: Socket = HELD) -> list[Socket]:

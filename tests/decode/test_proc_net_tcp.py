@@ -48,7 +48,7 @@ def test_a_listening_socket_of_ipv6_has_an_address_of_sixteen_bytes() -> None:
 
 def test_a_time_wait_line_has_fewer_columns_and_is_read_all_the_same() -> None:
     addresses = b"\x0a\x63\x63\x02" + bytes(12) + b"\x0a\x63\x63\x01" + bytes(12)
-    expected = Socket(State.TIME_WAIT, 8080, 49152, addresses, cookie=0)
+    expected = Socket(State.TIME_WAIT, 8080, 49152, addresses, cookie=0, inode=0)
 
     assert proc_net_tcp.socket(TIME_WAIT) == expected
 

@@ -10,7 +10,8 @@ from exporter.errors import Interrupted, Malformed, SourceUnavailable
 from exporter.kernel.choice import SOURCES, FirstThatWorks, candidates
 from exporter.kernel.sock_diag import SockDiag
 from exporter.kernel.source import Source
-from exporter.sampling.sample import Clocks, Sampling
+from exporter.sampling.clocks import Clocks
+from exporter.sampling.sample import Sampling
 from exporter.settings import config
 from exporter.settings.config import Config
 from exporter.tcp.columns import batches, unpacked

@@ -1,5 +1,6 @@
 import os
 from collections.abc import Callable
+from mmap import PAGESIZE
 from pathlib import Path
 from typing import get_args
 
@@ -16,9 +17,10 @@ FILES = {
     "sys/net/ipv4/tcp_max_tw_buckets": "131072\n",
     "sys/net/ipv4/ip_local_port_range": "32768\t60999\n",
     "sys/net/ipv4/ip_local_reserved_ports": "80,40000-40009\n",
+    "sys/net/ipv4/tcp_mem": "100\t200\t300\n",
     "self/net/netstat": "TcpExt: TCPTimeWaitOverflow ListenDrops\nTcpExt: 7 8\n",
     "self/net/snmp": "Ip: Forwarding\nIp: 1\nTcp: ActiveOpens\nTcp: 9\n",
-    "self/net/sockstat": "sockets: used 5\nTCP: inuse 1 orphan 3\n",
+    "self/net/sockstat": "sockets: used 5\nTCP: inuse 1 orphan 3 tw 2 alloc 1 mem 5\n",
 }
 VALUES = {
     "time_wait_limit": 131072,
@@ -26,6 +28,8 @@ VALUES = {
     "listen_drops": 8,
     "active_opens": 9,
     "orphan_sockets": 3,
+    "memory_bytes": 5 * PAGESIZE,
+    "memory_limit_bytes": 300 * PAGESIZE,
 }
 ALL = Limits(VALUES, range(32768, 61000), 28232 - 10)
 
@@ -33,7 +37,8 @@ LOST = {
     "tcp_max_tw_buckets": {"time_wait_limit"},
     "netstat": {"time_wait_overflows", "listen_drops"},
     "snmp": {"active_opens"},
-    "sockstat": {"orphan_sockets"},
+    "tcp_mem": {"memory_limit_bytes"},
+    "sockstat": {"orphan_sockets", "memory_bytes"},
 }
 """The values that each file gives."""
 
@@ -96,7 +101,7 @@ def test_limits_and_counters_are_read_by_name(proc: Proc, warnings: Warnings) ->
 def test_counters_are_those_of_the_moment_and_sysctls_are_read_once_a_minute(proc: Proc) -> None:
     reader = proc.reader()
     reader.read(now=5.0)
-    proc.write("sockstat", "TCP: inuse 1 orphan 4\n")
+    proc.write("sockstat", "TCP: inuse 1 orphan 4 mem 5\n")
     proc.write("tcp_max_tw_buckets", "10\n")
     proc.write("ip_local_reserved_ports", "\n")
 
@@ -264,7 +269,8 @@ def test_whatever_a_file_says_the_others_count(lasting: Proc, name: str, content
 def test_this_kernel_has_them_all(warnings: Warnings) -> None:
     found = LimitsReader().read(now=0.0)
 
-    assert set(get_args(LimitName)) - {"orphan_limit"} == found.values.keys() - {"orphan_limit"}
+    of_host = {"orphan_limit", "memory_limit_bytes"}
+    assert set(get_args(LimitName)) - of_host == found.values.keys() - of_host
     assert found.ephemeral_ports
     assert limits.ephemeral() == found.ephemeral
     assert warnings() == []

@@ -2,6 +2,7 @@
 
     python -m tests.lab.leaker NAME serve PORT                  accepts, reads to the end, and keeps the sockets
     python -m tests.lab.leaker NAME dial PORT COUNT [ADDRESS]   connects, ends its half, and keeps the sockets
+    python -m tests.lab.leaker NAME reset PORT COUNT            connects to itself, resets, and keeps the sockets
     python -m tests.lab.leaker NAME churn PORT RATE             connects, and both sides close, so many times a second
 
 Whatever it does it calls itself NAME, says ``ready``, and goes on until it is killed. With ``dial`` each line of its
@@ -11,6 +12,7 @@ input is a number of further connections, answered by ``done``; an empty line cl
 import contextlib
 import resource
 import socket
+import struct
 import sys
 import time
 from collections import deque
@@ -65,6 +67,18 @@ def _dialled(server: tuple[str, int], count: int) -> Sockets:
     return made
 
 
+def reset(port: str, count: str) -> None:
+    kept: Sockets = []
+    with socket.create_server(("127.0.0.1", int(port))) as listening:
+        for _ in range(int(count)):
+            kept.append(socket.create_connection(listening.getsockname()))
+            server, _ = listening.accept()
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            server.close()
+        _say("ready")
+        sys.stdin.read()
+
+
 def churn(port: str, rate: str) -> None:
     listening = [socket.create_server((f"127.0.1.{number}", int(port))) for number in range(1, 21)]
     lingering: deque[tuple[float, socket.socket, socket.socket]] = deque()
@@ -103,7 +117,7 @@ def _say(word: str) -> None:
     sys.stdout.flush()
 
 
-_DO: dict[str, Callable[..., None]] = {"serve": serve, "dial": dial, "churn": churn}
+_DO: dict[str, Callable[..., None]] = {"serve": serve, "dial": dial, "reset": reset, "churn": churn}
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from exporter.kernel.choice import Make
-from exporter.sampling.sample import Clocks
+from exporter.sampling.clocks import Clocks
 from exporter.tcp.columns import batches, unpacked
 from exporter.tcp.reading import Batch, Reading
 from exporter.tcp.sockets import Listener, Socket

@@ -6,7 +6,8 @@ import pytest
 
 from exporter.errors import Interrupted, Malformed, SourceUnavailable
 from exporter.kernel.owners import OwnerSearch
-from exporter.sampling.sample import Clocks, Sampling
+from exporter.sampling.clocks import Clocks
+from exporter.sampling.sample import Sampling
 from exporter.settings.config import Config
 from exporter.tcp.holders import HolderClue, Process
 from exporter.tcp.states import State

@@ -9,7 +9,8 @@ import pytest
 
 from exporter.count.report import REASONS, Report
 from exporter.errors import ExporterError, Malformed, SourceUnavailable, TimedOut
-from exporter.sampling.sample import Clocks, Sampling
+from exporter.sampling.clocks import Clocks
+from exporter.sampling.sample import Sampling
 from exporter.sampling.sampler import Sampler
 from exporter.settings.config import Config
 from exporter.tcp.states import State

@@ -5,10 +5,12 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from exporter.count.census import AcceptQueue, Census
+from exporter.count.closed import Closed
+from exporter.count.exhaustion import HolderDescriptors
 from exporter.count.report import REASONS, Reload, Report, Sample
 from exporter.count.rules import StuckRules
 from exporter.count.stuck import Holding, OwnerRow, Stuck, StuckSocket, WatchedCount
-from exporter.tcp.holders import Owner
+from exporter.tcp.holders import Descriptors, Owner
 from exporter.tcp.limits import Limits
 from exporter.tcp.sockets import OWN, Role, Row, Service, Socket
 from exporter.tcp.states import WATCHED, State
@@ -19,6 +21,8 @@ LIMITS = Limits(
         "time_wait_limit": 131072,
         "orphan_sockets": 3,
         "orphan_limit": 65536,
+        "memory_bytes": 3 << 20,
+        "memory_limit_bytes": 1 << 30,
         "fin_timeout_seconds": 60,
         "keepalive_time_seconds": 7200,
         "keepalive_interval_seconds": 75,
@@ -28,6 +32,7 @@ LIMITS = Limits(
         "aborted_on_memory": 3,
         "listen_overflows": 4,
         "listen_drops": 5,
+        "syncookies_sent": 8,
         "active_opens": 6,
         "passive_opens": 7,
     },
@@ -62,6 +67,8 @@ def census() -> Census:
         busiest_address=18,
         limits=LIMITS,
         stuck=stuck(),
+        holders=[holder()],
+        closed=Closed({}, 2),
     )
 
 
@@ -108,6 +115,10 @@ NGINX = Owner("/system.slice/nginx.service", "nginx", 4711)
 
 def holding() -> Holding:
     return Holding(Service("server", 443), State.FIN_WAIT2, NGINX, 270, 9199.5, {NOTHING: 270})
+
+
+def holder() -> HolderDescriptors:
+    return HolderDescriptors(NGINX.cgroup, NGINX.process, NGINX.pid, Descriptors(341, 1024), 270, None)
 
 
 def stuck_socket() -> StuckSocket:

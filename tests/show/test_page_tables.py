@@ -56,28 +56,31 @@ def test_where_all_states_have_sockets_none_is_said_to_have_none() -> None:
 
 
 def test_holders_are_a_line_each() -> None:
-    headings, nginx, unknown = rows(page_tables.holders(samples.stuck()))
+    headings, nginx, unknown = rows(page_tables.holders(samples.census()))
 
-    assert headings == ["stuck", "held by", "pid", "port", "state", "oldest", "how they end"]
-    assert nginx == ["270", "nginx.service (nginx)", "4711", "server 443", "fin_wait2", "3 h", "nothing ends them"]
+    assert headings == ["stuck", "held by", "pid", "descriptors", "port", "state", "oldest", "how they end"]
+    assert nginx[:4] == ["270", "nginx.service (nginx)", "4711", "341 of 1,024"]
+    assert nginx[4:] == ["server 443", "fin_wait2", "3 h", "nothing ends them"]
     assert unknown[:2] == ["10", "not known"]
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:
     stuck = replace(samples.stuck(), holdings=[samples.holding()] * 30, listed=[samples.stuck_socket()] * 30)
 
-    assert len(rows(page_tables.holders(stuck))) == len(rows(page_tables.sockets(stuck))) == 1 + 20
+    census = replace(samples.census(), stuck=stuck)
+
+    assert len(rows(page_tables.holders(census))) == len(rows(page_tables.sockets(stuck))) == 1 + 20
     assert "The 20 oldest of 280 stuck sockets." in page_tables.sockets(stuck)
 
 
 def test_where_nothing_is_stuck_there_is_no_list() -> None:
     well: Census = samples.healthy()
 
-    assert page_tables.holders(well.stuck) == page_tables.sockets(well.stuck) == ""
+    assert page_tables.holders(well) == page_tables.sockets(well.stuck) == ""
 
 
 def test_the_style_knows_columns_by_headings_that_there_are() -> None:
-    lists = page_tables.holders(samples.stuck()) + page_tables.sockets(samples.stuck())
+    lists = page_tables.holders(samples.census()) + page_tables.sockets(samples.stuck())
     headings = set(re.findall(r'data-heading="(.*?)"', lists))
 
     assert set(re.findall(r'data-heading="(.*?)"', STYLE)) <= headings

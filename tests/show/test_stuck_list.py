@@ -15,7 +15,7 @@ BOTH = ("sockets", Query()), ("holdings", Query(group="holder"))
 def test_the_list_says_when_it_was_so_and_how_many_are_stuck(name: str, query: Query) -> None:
     found = json.loads(stuck_list.render(samples.sample(), query))
 
-    assert list(found) == ["timestamp", "stuck", name]
+    assert list(found) == ["timestamp", "stuck", "closed_held", name]
     assert (found["timestamp"], found["stuck"]) == (1_700_000_000.0, 280)
 
 

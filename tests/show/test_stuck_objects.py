@@ -1,4 +1,5 @@
-from exporter.show.stuck_objects import of_holding, of_socket
+from exporter.count.closed import Closed
+from exporter.show.stuck_objects import of_closed, of_holder, of_holding, of_socket
 from exporter.tcp.holders import Owner
 from exporter.tcp.sockets import Service
 from exporter.tcp.verdicts import CLOSE, CLOSE_WITH_KEEPALIVE, READ
@@ -28,7 +29,7 @@ def test_a_socket_is_an_object_with_all_that_is_known() -> None:
 
 
 def test_a_holding_is_an_object_with_all_that_is_known() -> None:
-    assert of_holding(samples.holding(), 20000.0) == {
+    assert of_holding(samples.holding(), 20000.0, samples.holder()) == {
         "state": "fin_wait2",
         "role": "server",
         "port": 443,
@@ -39,19 +40,36 @@ def test_a_holding_is_an_object_with_all_that_is_known() -> None:
         "sockets": 270,
         "oldest_age_seconds": 10800.5,
         "endings": {"nothing": 270},
+        "descriptors": {"pid": 4711, "open": 341, "limit": 1024, "seconds_left": None},
     }
 
 
+def test_a_holder_is_an_object_with_all_that_is_known() -> None:
+    found = of_holder(samples.holder()._replace(seconds_left=40.12345))
+
+    assert (found["process"], found["stuck"]) == ("nginx", 270)
+    assert found["descriptors"] == {"pid": 4711, "open": 341, "limit": 1024, "seconds_left": 40.123}
+
+
+def test_closed_sockets_are_told_by_who_holds_them_and_null_where_nothing_is_known() -> None:
+    nginx, nobody = of_closed(Closed({("/system.slice/nginx.service", "nginx"): 60}, 3)) or []
+
+    assert (nginx["process"], nginx["sockets"]) == ("nginx", 60)
+    assert (nobody["process"], nobody["sockets"]) == (None, 3)
+    assert (of_closed(Closed({})), of_closed(Closed())) == ([], None)
+
+
 def test_what_is_not_known_of_an_owner_is_null() -> None:
-    found = of_holding(samples.holding()._replace(owner=Owner("", ""), verdicts={}), 20000.0)
+    found = of_holding(samples.holding()._replace(owner=Owner("", ""), verdicts={}), 20000.0, None)
 
     assert (found["cgroup"], found["container_id"], found["pid"], found["process"]) == (None, None, None, None)
+    assert found["descriptors"] is None
     assert found["endings"] == {}
 
 
 def test_the_container_is_told_in_full() -> None:
     socket = of_socket(samples.stuck_socket()._replace(owner=NGINX_THERE), 1.0)
-    holding = of_holding(samples.holding()._replace(owner=NGINX_THERE), 20000.0)
+    holding = of_holding(samples.holding()._replace(owner=NGINX_THERE), 20000.0, None)
 
     assert socket["container_id"] == holding["container_id"] == CONTAINER
     assert socket["cgroup"] == holding["cgroup"] == NGINX_THERE.cgroup
@@ -61,10 +79,13 @@ def test_a_namespace_is_told_unless_it_is_our_own() -> None:
     there = Service("server", 443, "pod")
 
     assert of_socket(samples.stuck_socket()._replace(service=there), 1.0)["netns"] == "pod"
-    assert of_holding(samples.holding()._replace(service=there), 20000.0)["netns"] == "pod"
+    assert of_holding(samples.holding()._replace(service=there), 20000.0, None)["netns"] == "pod"
 
 
 def test_endings_that_share_a_word_are_counted_together() -> None:
     verdicts = {CLOSE: 3, CLOSE_WITH_KEEPALIVE: 4, READ: 1}
 
-    assert of_holding(samples.holding()._replace(verdicts=verdicts), 20000.0)["endings"] == {"close": 7, "read": 1}
+    assert of_holding(samples.holding()._replace(verdicts=verdicts), 20000.0, None)["endings"] == {
+        "close": 7,
+        "read": 1,
+    }

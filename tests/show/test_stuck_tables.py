@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+from exporter.count.closed import Closed
 from exporter.show import stuck_tables
 from exporter.show.stuck_tables import HOLDERS, LISTED
 from exporter.tcp.holders import Owner
@@ -7,18 +8,37 @@ from tests.show import samples
 
 
 def test_a_holder_is_told_with_all_that_is_known() -> None:
-    first, second = stuck_tables.holders(samples.stuck()).lines
+    first, second = stuck_tables.holders(samples.census()).lines
 
     assert first == {
         "stuck": "270",
         "held by": "nginx.service (nginx)",
         "pid": "4711",
+        "descriptors": "341 of 1,024",
         "port": "server 443",
         "state": "fin_wait2",
         "oldest": "3 h",
         "how they end": "nothing ends them",
     }
-    assert (second["held by"], second["pid"]) == ("not known", "")
+    assert (second["held by"], second["pid"], second["descriptors"]) == ("not known", "", "")
+
+
+def test_sockets_that_are_over_are_told_below_those_that_are_stuck() -> None:
+    closed = Closed({("/system.slice/nginx.service", "nginx"): 60, ("", "java"): 1})
+
+    *_, nginx, java = stuck_tables.holders(replace(samples.census(), closed=closed)).lines
+
+    assert nginx == {
+        "stuck": "60",
+        "held by": "nginx.service (nginx)",
+        "pid": "",
+        "descriptors": "341 of 1,024",
+        "port": "",
+        "state": "close",
+        "oldest": "",
+        "how they end": "over, not closed",
+    }
+    assert (java["stuck"], java["held by"], java["descriptors"]) == ("1", "java", "")
 
 
 def test_a_socket_is_told_with_all_that_is_known() -> None:
@@ -41,7 +61,7 @@ def test_a_socket_is_told_with_all_that_is_known() -> None:
 
 
 def test_a_list_that_is_whole_needs_no_caption() -> None:
-    assert stuck_tables.holders(samples.stuck()).caption == ""
+    assert stuck_tables.holders(samples.census()).caption == ""
 
 
 def test_a_list_that_is_cut_says_how_much_of_it_is_there() -> None:
@@ -51,11 +71,11 @@ def test_a_list_that_is_cut_says_how_much_of_it_is_there() -> None:
 
     shown = stuck_tables.sockets(stuck)
     assert (len(shown.lines), shown.caption) == (LISTED, "The 20 oldest of 280 stuck sockets.")
-    biggest = stuck_tables.holders(stuck)
+    biggest = stuck_tables.holders(replace(samples.census(), stuck=stuck))
     assert (len(biggest.lines), biggest.caption) == (HOLDERS, "The 20 biggest, with 40 of 280 stuck sockets.")
 
 
 def test_where_nothing_is_stuck_there_is_nothing_to_show() -> None:
-    well = samples.healthy().stuck
+    well = samples.healthy()
 
-    assert (stuck_tables.holders(well).lines, stuck_tables.sockets(well).lines) == ([], [])
+    assert (stuck_tables.holders(well).lines, stuck_tables.sockets(well.stuck).lines) == ([], [])

@@ -10,7 +10,8 @@ from exporter.count.census import Census
 from exporter.count.rules import PortRules
 from exporter.count.services import KEPT_SECONDS
 from exporter.kernel.sock_diag import SockDiag
-from exporter.sampling.sample import Clocks, Sampling
+from exporter.sampling.clocks import Clocks
+from exporter.sampling.sample import Sampling
 from exporter.settings.config import Config
 from exporter.tcp.sockets import OWN, Row
 from exporter.tcp.states import State

@@ -1,0 +1,105 @@
+"""Sockets that are over and still held: how many there are, and whose.
+
+A leak turns into this one when the peers close at last, or reset: its sockets leave every dump, and the descriptors are
+still gone. The kernel says how many of the whole host there may be; that number moves as sockets are made and
+connected, so the least of a minute counts. Whose they are is known from looks into processes, between which a reading
+takes those away that are in a table (see ``tcp.closed``): who has some in two looks, and in no table between them,
+holds closed ones. Nobody is told to hold more than there are: a process may have sockets of another namespace, whose
+tables are not read.
+"""
+
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+
+from exporter.tcp.closed import Look
+from exporter.tcp.holders import Process
+
+STEADY_SECONDS = 60.0
+"""Of which the least number counts."""
+MANY = 10
+"""Closed sockets from which on all processes are looked into, if those that hold stuck ones do not explain them."""
+
+
+class Closed(NamedTuple):
+    """How many there are."""
+
+    by_owner: Mapping[tuple[str, str], int] | None = None
+    """By cgroup and name of the process, the most first; None where nothing is known of them."""
+    unexplained: int = 0
+    """Those that nobody is known to hold."""
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum((self.by_owner or {}).values()) + self.unexplained
+
+
+class ClosedHeld:
+    """What is known of them from one sample to the next."""
+
+    def __init__(self) -> None:
+        self._counts: deque[tuple[float, int]] = deque()
+        self._is_known = False
+        self.asked: AbstractSet[int] = frozenset()
+        """Inodes that the next complete reading takes those away from that are in a table."""
+        self.suspects: frozenset[int] = frozenset()
+        """Those that it has left, which the next look has to ask for."""
+        self._held: Mapping[Process, int] = {}
+
+    def note(self, number: int | None, now: float) -> None:
+        """The kernel says that there are so many, or does not tell."""
+        self._is_known = number is not None
+        if number is not None:
+            self._counts.append((now, number))
+        while self._counts and self._counts[0][0] < now - STEADY_SECONDS:
+            self._counts.popleft()
+
+    @property
+    def total(self) -> int | None:
+        """How many there are on the host at least, or None where that is not known."""
+        return min((number for _, number in self._counts), default=0) if self._is_known else None
+
+    def by_process(self) -> Mapping[Process, int]:
+        """Who holds how many, the most first."""
+        left, told = self.total, {}
+        for process, number in sorted(self._held.items(), key=lambda item: -item[1]):
+            known = number if left is None else min(number, left)
+            left = None if left is None else left - known
+            if known:
+                told[process] = known
+        return told
+
+    def told(self, most: int) -> Closed:
+        """By who holds them, *most* at most; those of others count as those of nobody."""
+        held = self.by_process()
+        if self.total is None and not held:
+            return Closed()
+        by_owner: Counter[tuple[str, str]] = Counter()
+        for process, number in held.items():
+            by_owner[process.cgroup, process.name] += number
+        named = dict(by_owner.most_common(most))
+        return Closed(named, max(self.total or 0, by_owner.total()) - sum(named.values()))
+
+    def left(self, unseen: AbstractSet[int]) -> None:
+        """A complete reading has not seen these of those *asked*."""
+        if self.asked:
+            self.asked, self.suspects = frozenset(), frozenset(unseen)
+
+    def lose(self, ended: Collection[Process]) -> None:
+        """These processes are no more."""
+        if ended:
+            self._held = {process: number for process, number in self._held.items() if process not in ended}
+
+    def whom(self, holders: Iterable[int]) -> Iterable[int] | None:
+        """The processes to look into next: *holders* of stuck sockets and those of closed ones, or None for all."""
+        explained = sum(self._held.values())
+        if (self.total or 0) >= MANY and explained < (self.total or 0) / 2:
+            return None
+        return () if self.total == 0 else dict.fromkeys([*(process.pid for process in self._held), *holders])
+
+    def learn(self, look: Look) -> None:
+        """Go by what a look has shown."""
+        self._held = {process: number for process, number in look.suspects.items() if number}
+        self.asked, self.suspects = frozenset().union(*look.sockets.values()), frozenset()
