@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from exporter.count import stuck
 from exporter.count.closed import Closed, ClosedHeld
-from exporter.count.exhaustion import Exhaustion, HolderDescriptors, Known
+from exporter.count.exhaustion import Exhaustion, Holder, Known
 from exporter.count.ports import OTHER, Labels, PortBook, Traffic
 from exporter.count.rules import PortRules
 from exporter.count.services import Services
-from exporter.count.stuck import Stuck, Tell
+from exporter.count.shown import Shown
+from exporter.count.stuck import Stuck, Tell, WatchedCount
 from exporter.count.watched import Seen, WatchedSockets
 from exporter.tcp.limits import Limits
 from exporter.tcp.reading import Batch, Bulk, Columns, Counts, Watched
@@ -40,6 +41,8 @@ class Census:
 
     sockets: Mapping[Row, Mapping[State, int]]
     """Each row has all states, and each role has the row ``other``."""
+    shown: Mapping[Row, AbstractSet[State]]
+    """The states that a row has series of: those that it has or had lately; ``other`` has all."""
     accept_queues: Mapping[Row, AcceptQueue]
     """By row of a server."""
     folded_ports: Mapping[Role, int]
@@ -51,7 +54,7 @@ class Census:
     far from all."""
     limits: Limits
     stuck: Stuck = field(default_factory=Stuck)
-    holders: Sequence[HolderDescriptors] = ()
+    holders: Sequence[Holder] = ()
     """Who holds stuck sockets, or has not given back their descriptors, as far as the descriptors are known."""
     closed: Closed = field(default_factory=Closed)
     """Sockets that are over and still held."""
@@ -74,11 +77,12 @@ class Memory(NamedTuple):
     book: PortBook
     exhaustion: Exhaustion
     closed: ClosedHeld
+    shown: Shown
 
 
 def blank(ports: PortRules) -> Memory:
     """The memory before the first sample."""
-    return Memory(WatchedSockets(), Services(), PortBook(ports), Exhaustion(), ClosedHeld())
+    return Memory(WatchedSockets(), Services(), PortBook(ports), Exhaustion(), ClosedHeld(), Shown())
 
 
 class Besides(NamedTuple):
@@ -144,14 +148,16 @@ class Count:
         labels = memory.book.assign(traffic, limits.ephemeral, tell.now)
         owners, most = stuck.owners(watched, tell), tell.rules.owners.max
         known = Known(tell.descriptors, memory.closed.by_process())
+        sockets, told = _by_row(by_state, labels), stuck.told(watched, owners, labels, tell)
         return Census(
-            sockets=_by_row(by_state, labels),
+            sockets=sockets,
+            shown=memory.shown.follow(_present(sockets, told.watched), tell.now),
             accept_queues=_accept_queues(self.listeners, labels),
             folded_ports=labels.folded(together),
             busiest_destination=self._destinations.busiest,
             busiest_address=(self._local_ports or self._destinations).busiest_address,
             limits=limits,
-            stuck=stuck.told(watched, owners, labels, tell),
+            stuck=told,
             holders=memory.exhaustion.follow(stuck.held(watched, owners), known, tell.now, most),
             closed=memory.closed.told(most),
         )
@@ -192,6 +198,19 @@ def _by_row(by_state: Mapping[State, Ports], labels: Labels) -> Mapping[Row, Map
             table[Row(OWN, role, str(port))] = row
         table[Row(OWN, role, OTHER)] = rest
     return table
+
+
+def _present(
+    sockets: Mapping[Row, Mapping[State, int]], watched: Mapping[Row, Mapping[State, WatchedCount]]
+) -> Mapping[Row, Sequence[State]]:
+    """The states that each row has; a connection of several subflows can be in one that none of its sockets is in."""
+    return {
+        row: [
+            *(state for state, number in counts.items() if number),
+            *(state for state, count in watched[row].items() if count.sockets),
+        ]
+        for row, counts in sockets.items()
+    }
 
 
 def _accept_queues(listeners: Sequence[Listener], labels: Labels) -> Mapping[Row, AcceptQueue]:

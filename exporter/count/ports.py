@@ -1,6 +1,6 @@
 """Which ports get a label of their own.
 
-A label makes some thirty series for as long as it lives, so there are at most ``PortRules.max`` of them per role, and
+A label makes up to some thirty series while it lives, so there are at most ``PortRules.max`` of them per role, and
 series that come and go cannot be graphed, nor alerted on. All other ports share the label ``other``.
 
 The ports that the configuration names always have a place. The others have places by need: who has stuck sockets goes

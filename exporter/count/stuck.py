@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from heapq import nlargest
 from typing import NamedTuple
 
-from exporter.count.alike import Alike, Group, Listed
+from exporter.count.alike import Alike, Group, Hold, Listed
 from exporter.count.exhaustion import Held
 from exporter.count.ports import OTHER, Labels
 from exporter.count.rules import StuckRules
@@ -35,6 +35,8 @@ class WatchedCount:
     """Of the stuck ones."""
     oldest_stuck_age: float = 0.0
     """In seconds; data may move on a socket that is older."""
+    sockets: int = 0
+    """All of them, connections of several subflows included."""
 
 
 class OwnerRow(NamedTuple):
@@ -127,13 +129,12 @@ def owners(watched: WatchedSockets, tell: Tell) -> Owners:
 
 
 def held(watched: WatchedSockets, owners: Owners) -> Sequence[Held]:
-    """The stuck sockets that take descriptors, by owner, who has most first."""
+    """The stuck sockets that take descriptors, by owner, who has most first; none of who only has others."""
     sockets: Counter[tuple[str, str]] = Counter()
     holders: defaultdict[tuple[str, str], dict[Process, None]] = defaultdict(dict)
     for group, (cgroup, process, _) in owners.items():
-        if having := watched.holders.having(group.alike):
-            sockets[cgroup, process] += group.stuck
-            holders[cgroup, process] |= dict.fromkeys(having)
+        sockets[cgroup, process] += group.stuck if group.alike.hold is Hold.HELD else 0
+        holders[cgroup, process] |= dict.fromkeys(watched.holders.having(group.alike))
     return [Held(*whose, number, tuple(holders[whose])) for whose, number in sockets.most_common()]
 
 
@@ -180,8 +181,8 @@ def _counted(groups: Sequence[Group], now: float) -> WatchedCount:
             of_stuck[group.alike.verdict] += group.stuck
     oldest = min(group.oldest_since for group in groups)
     oldest_stuck = min((group.oldest_since for group in groups if group.stuck), default=now)
-    stuck = sum(group.stuck for group in groups)
-    return WatchedCount(stuck, now - oldest, verdicts, +of_stuck, now - oldest_stuck)
+    stuck, sockets = sum(group.stuck for group in groups), sum(group.present for group in groups)
+    return WatchedCount(stuck, now - oldest, verdicts, +of_stuck, now - oldest_stuck, sockets)
 
 
 def _unaccepted(watched: WatchedSockets, labels: Labels, now: float) -> Mapping[Row, float]:

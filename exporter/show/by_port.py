@@ -1,4 +1,4 @@
-"""The families that have a series for each row, as text that is the same in all formats.
+"""The families that have series for each row, as text that is the same in all formats.
 
 These are the ones with thousands of series, which the client library would take twenty times as long for.
 """
@@ -57,26 +57,33 @@ def _escaped(value: str) -> str:
 
 def _sockets(census: Census) -> _Numbers:
     for row, counts in census.sockets.items():
-        yield row, {_LABELS[state]: number for state, number in counts.items()}
+        shown = census.shown[row]
+        yield row, {_LABELS[state]: number for state, number in counts.items() if state in shown}
 
 
 def _stuck_sockets(census: Census) -> _Numbers:
     after = census.stuck.after
     for row, by_state in census.stuck.watched.items():
-        yield row, {_LABELS[state]: count.stuck for state, count in by_state.items() if state in after}
+        shown = census.shown[row]
+        told = {_LABELS[state]: count.stuck for state, count in by_state.items() if state in shown and state in after}
+        yield row, told
 
 
 def _oldest_ages(census: Census) -> _Numbers:
     for row, by_state in census.stuck.watched.items():
-        ages = {_LABELS[state]: count.oldest_age for state, count in by_state.items()}
-        # Nearly all are 0, and round() would take longer than all else that is done here.
+        shown = census.shown[row]
+        ages = {_LABELS[state]: count.oldest_age for state, count in by_state.items() if state in shown}
+        # Most are 0, and round() would take longer than all else that is done here.
         yield row, {label: round(age, 3) if age else age for label, age in ages.items()}
 
 
 def _by_verdict(state: State, census: Census) -> _Numbers:
-    if census.stuck.tells_verdicts:
-        for row, by_state in census.stuck.watched.items():
-            words = {verdict.word: 0 for verdict in VERDICTS[state]}
+    """Of a row that is shown with the state, every word: no sum loses one."""
+    none = {verdict.word: 0 for verdict in VERDICTS[state]}
+    watched = census.stuck.watched if census.stuck.tells_verdicts else {}
+    for row, by_state in watched.items():
+        if state in census.shown[row]:
+            words = dict(none)
             for verdict, sockets in by_state[state].verdicts.items():
                 words[verdict.word] += sockets
             yield row, words

@@ -5,13 +5,13 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.count.census import AcceptQueue, Census, Count, blank
+from exporter.count.census import AcceptQueue, Census, Count, Memory, blank
 from exporter.count.rules import PortRules, StuckRules
 from exporter.count.stuck import Tell
 from exporter.count.watched import Read
 from exporter.tcp.columns import batches, unpacked
 from exporter.tcp.limits import Limits
-from exporter.tcp.reading import Batch, Counts
+from exporter.tcp.reading import Batch, Counts, Decode
 from exporter.tcp.sockets import OWN, Listener, Row, Service, Socket
 from exporter.tcp.states import State
 
@@ -24,20 +24,25 @@ def socket(state: State, local: int, remote: int, peer: bytes = b"peer") -> Sock
     return Socket(state, local, remote, peer.ljust(32, b"\0"), cookie=next(COOKIES))
 
 
-def census(
+def census(  # noqa: PLR0913 - all that a sample goes by
     sockets: Sequence[Socket] = (),
     listeners: Sequence[Listener] = (),
     rules: PortRules | None = None,
     more: Iterable[Batch] = (),
+    *,
+    memory: Memory | None = None,
+    now: float = 0.0,
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    decode: Decode = unpacked,
 ) -> Census:
-    """Of one reading of *sockets*, and of what is in *more* batches."""
-    memory, limits = blank(rules or PortRules()), Limits()
-    roles = memory.services.roles(listeners, frozenset(), limits.ephemeral, now=0.0)
-    counting = Count(roles, listeners, memory.watched.seen(0.0))
+    """Of one reading of *sockets*, and of what is in *more* batches; the first one if there is no *memory*."""
+    memory = memory or blank(rules or PortRules())
+    roles = memory.services.roles(listeners, frozenset(), limits.ephemeral, now)
+    counting = Count(roles, listeners, memory.watched.seen(now))
     for batch in (*batches(sockets), *more):
         counting.add(batch)
-    memory.watched.take_in(counting.seen, Read(0.0, listeners, counting.roles, StuckRules(), unpacked))
-    return counting.census(memory, limits, Tell(0.0, StuckRules(), tells_verdicts=True, cgroups=lambda _: ""))
+    memory.watched.take_in(counting.seen, Read(now, listeners, counting.roles, StuckRules(), decode))
+    return counting.census(memory, limits, Tell(now, StuckRules(), tells_verdicts=True, cgroups=lambda _: ""))
 
 
 @given(
@@ -63,6 +68,33 @@ def test_a_known_port_has_all_states_and_each_role_has_the_rest() -> None:
     assert list(found.sockets) == [WEB, SERVERS, CLIENTS]
     assert all(list(counts) == list(State) for counts in found.sockets.values())
     assert sum(sum(counts.values()) for counts in found.sockets.values()) == 1
+
+
+def test_a_port_is_shown_with_the_states_that_it_has_and_the_rest_with_all() -> None:
+    found = census([socket(State.CLOSE_WAIT, 8080, 40000)], [Listener(8080, 0, 128)])
+
+    assert found.shown == {WEB: {State.LISTEN, State.CLOSE_WAIT}, SERVERS: set(State), CLIENTS: set(State)}
+
+
+def test_a_state_that_a_port_had_is_shown_for_ten_minutes() -> None:
+    memory, listeners = blank(PortRules()), [Listener(8080, 0, 128)]
+    census([socket(State.CLOSE_WAIT, 8080, 40000)], listeners, memory=memory)
+
+    found = [census([], listeners, memory=memory, now=now).shown[WEB] for now in (5.0, 600.0, 605.0)]
+
+    assert found == [{State.LISTEN, State.CLOSE_WAIT}, {State.LISTEN, State.CLOSE_WAIT}, {State.LISTEN}]
+
+
+def test_a_state_that_only_a_connection_of_several_subflows_is_in_is_shown() -> None:
+    """It can be stuck there, while its subflows are established."""
+    found = census(
+        [socket(State.ESTABLISHED, 8080, 40000), socket(State.FIN_WAIT2, 8080, 40000)],
+        [Listener(8080, 0, 128)],
+        decode=lambda key: unpacked(key)._replace(is_mptcp=True),
+    )
+
+    assert found.sockets[WEB][State.FIN_WAIT2] == 0
+    assert found.shown[WEB] == {State.LISTEN, State.ESTABLISHED, State.FIN_WAIT2}
 
 
 def test_both_ends_of_a_loopback_connection_count_once_each() -> None:

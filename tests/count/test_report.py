@@ -6,7 +6,7 @@ from exporter.errors import SAMPLE_ERRORS
 from exporter.tcp.limits import Limits
 
 CENSUS = Census(
-    sockets={}, accept_queues={}, folded_ports={}, busiest_destination=0, busiest_address=0, limits=Limits()
+    sockets={}, shown={}, accept_queues={}, folded_ports={}, busiest_destination=0, busiest_address=0, limits=Limits()
 )
 
 

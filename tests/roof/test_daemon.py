@@ -77,13 +77,20 @@ def test_it_is_ready_once_a_sample_has_succeeded_and_not_before(host: Namespace,
         assert running.is_up("/-/ready")
 
 
+def states(server: Process, port: str) -> set[str]:
+    """That Prometheus knows of a server's port."""
+    found = query(server, f"tcpstate_sockets{{role='server', port='{port}'}}")
+    return {labels["state"] for labels, _ in found}
+
+
 def test_a_real_prometheus_scrapes_it_and_leaves_no_time_wait(host: Namespace, tmp_path: Path, fast: str) -> None:
     with exporter(host, tmp_path / "log", fast), prometheus(host, tmp_path) as server:
         wait_for(lambda: query(server, "count_over_time(up[1m]) >= 4") != [], "four scrapes", seconds=20)
 
         assert [value for _, value in query(server, "up")] == [1]
         assert [value for _, value in query(server, "tcpstate_up")] == [1]
-        assert len(query(server, "tcpstate_sockets{role='server', port='10060'}")) == 11
+        assert {"listen", "established"} <= states(server, "10060") < states(server, "other")
+        assert len(states(server, "other")) == 11
         assert host.run("ss", "-tanH", "state", "time-wait", f"( sport = :{PORT} )") == ""
 
 

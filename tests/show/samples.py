@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 from exporter.count.census import AcceptQueue, Census
 from exporter.count.closed import Closed
-from exporter.count.exhaustion import HolderDescriptors
+from exporter.count.exhaustion import Holder
 from exporter.count.report import REASONS, Reload, Report, Sample
 from exporter.count.rules import StuckRules
 from exporter.count.stuck import Holding, OwnerRow, Stuck, StuckSocket, WatchedCount
@@ -52,7 +52,7 @@ def counts(**by_label: int) -> Mapping[State, int]:
 
 
 def census() -> Census:
-    """A web server that talks to a database, with some sockets in FIN_WAIT2."""
+    """A web server that talks to a database, with some sockets in FIN_WAIT2, and some in CLOSE_WAIT until lately."""
     return Census(
         sockets={
             HTTPS: counts(listen=2, established=1200, time_wait=4000, fin_wait2=289),
@@ -60,6 +60,13 @@ def census() -> Census:
             row("server", "other"): counts(),
             row("client", "5432"): counts(established=16, close_wait=1),
             row("client", "other"): counts(time_wait=2),
+        },
+        shown={
+            HTTPS: {State.LISTEN, State.ESTABLISHED, State.TIME_WAIT, State.FIN_WAIT2, State.CLOSE_WAIT},
+            row("server", "8080"): {State.LISTEN},
+            row("server", "other"): set(State),
+            row("client", "5432"): {State.ESTABLISHED, State.CLOSE_WAIT},
+            row("client", "other"): set(State),
         },
         accept_queues={HTTPS: AcceptQueue(5, 4096), row("server", "8080"): AcceptQueue(0, 128)},
         folded_ports={"server": 0, "client": 2},
@@ -117,8 +124,8 @@ def holding() -> Holding:
     return Holding(Service("server", 443), State.FIN_WAIT2, NGINX, 270, 9199.5, {NOTHING: 270})
 
 
-def holder() -> HolderDescriptors:
-    return HolderDescriptors(NGINX.cgroup, NGINX.process, NGINX.pid, Descriptors(341, 1024), 270, None)
+def holder() -> Holder:
+    return Holder(NGINX.cgroup, NGINX.process, 270, NGINX.pid, Descriptors(341, 1024))
 
 
 def stuck_socket() -> StuckSocket:

@@ -3,8 +3,10 @@ from dataclasses import replace
 import pytest
 
 from exporter.count.census import AcceptQueue, Census
+from exporter.count.closed import Closed
 from exporter.count.stuck import WatchedCount
-from exporter.show.findings import findings, usages
+from exporter.show.findings import Finding, findings, usages
+from exporter.tcp.holders import Descriptors
 from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
 from exporter.tcp.verdicts import ACCEPT, CLOSE, FIN_TIMEOUT, KEEPALIVE, NOTHING, READ
@@ -116,6 +118,125 @@ def test_what_goes_wrong_on_very_many_ports_is_not_a_very_long_page() -> None:
 
     assert len(found) == 11
     assert found[-1].text == "And 20 more."
+
+
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("opened", "seconds_left", "said"),
+    [
+        pytest.param(819, None, None, id="far from the limit"),
+        pytest.param(820, None, ("820 of 1,024 descriptors open (pid 4711)", False), id="near"),
+        pytest.param(921, None, ("921 of 1,024 descriptors open (pid 4711)", False), id="near, and not yet full"),
+        pytest.param(922, None, ("922 of 1,024 descriptors open (pid 4711)", True), id="nearly full"),
+        pytest.param(1024, None, ("1,024 of 1,024 descriptors open (pid 4711)", True), id="full"),
+        pytest.param(
+            341,
+            4 * HOUR - 1,
+            ("341 of 1,024 descriptors open (pid 4711); at this pace none is left in 3 h 59 min", True),
+            id="soon full",
+        ),
+        pytest.param(
+            341,
+            4 * HOUR,
+            ("341 of 1,024 descriptors open (pid 4711); at this pace none is left in 4 h", False),
+            id="full some day",
+        ),
+        pytest.param(341, 24 * HOUR, None, id="full in a long time"),
+        pytest.param(
+            820, 24 * HOUR, ("820 of 1,024 descriptors open (pid 4711)", False), id="near, and full in a long time"
+        ),
+        pytest.param(
+            1024,
+            0.0,
+            ("1,024 of 1,024 descriptors open (pid 4711); at this pace none is left in 0 s", True),
+            id="full, and going on",
+        ),
+    ],
+)
+def test_a_holder_that_comes_near_its_end_is_one_sentence(
+    opened: int, seconds_left: float | None, said: tuple[str, bool] | None
+) -> None:
+    holder = samples.holder()._replace(descriptors=Descriptors(opened, 1024), seconds_left=seconds_left)
+
+    found = findings(replace(samples.healthy(), holders=[holder]))
+
+    assert found == ([Finding(f"nginx.service (nginx) has {said[0]}.", said[1])] if said else [])
+
+
+def test_each_holder_is_said_the_worst_first() -> None:
+    near = samples.holder()._replace(process="first", descriptors=Descriptors(900, 1024))
+    full = samples.holder()._replace(process="second", descriptors=Descriptors(1024, 1024))
+
+    found = findings(replace(samples.healthy(), holders=[near, full]))
+
+    assert [one.text.partition(" has ")[0] for one in found] == ["nginx.service (second)", "nginx.service (first)"]
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "process", "name"),
+    [
+        ("/system.slice/nginx.service", "", "nginx.service"),
+        ("", "nginx", "nginx"),
+        ("", "", "A holder of stuck sockets"),
+    ],
+)
+def test_a_holder_is_called_as_far_as_its_name_is_known(cgroup: str, process: str, name: str) -> None:
+    full = samples.holder()._replace(cgroup=cgroup, process=process, descriptors=Descriptors(1024, 1024))
+
+    [found] = findings(replace(samples.healthy(), holders=[full]))
+
+    assert found.text == f"{name} has 1,024 of 1,024 descriptors open (pid 4711)."
+
+
+def test_a_holder_whose_descriptors_are_not_known_is_not_said_to_come_near_its_end() -> None:
+    unknown = samples.holder()._replace(pid=0, descriptors=None)
+
+    assert findings(replace(samples.healthy(), holders=[unknown])) == []
+
+
+OVER = "over and in no table any more, and"
+WEB = "/system.slice/nginx.service", "nginx"
+
+
+@pytest.mark.parametrize(
+    ("closed", "said"),
+    [
+        pytest.param(Closed(), [], id="not known"),
+        pytest.param(Closed({}, 0), [], id="none"),
+        pytest.param(Closed({}, 9), [], id="a few that are being made"),
+        pytest.param(
+            Closed({}, 10),
+            [(f"10 sockets are {OVER} processes that are not known still hold them and their descriptors.", True)],
+            id="many that nobody is known to hold",
+        ),
+        pytest.param(
+            Closed({WEB: 1}),
+            [(f"1 socket is {OVER} nginx.service (nginx) still holds it and its descriptor.", False)],
+            id="one of a known process",
+        ),
+        pytest.param(
+            Closed({WEB: 9}, 9),
+            [(f"9 sockets are {OVER} nginx.service (nginx) still holds them and their descriptors.", False)],
+            id="a few of a known process",
+        ),
+        pytest.param(
+            Closed({WEB: 1234, ("", "php"): 10, ("", ""): 2}, 11),
+            [
+                (f"1,234 sockets are {OVER} nginx.service (nginx) still holds them and their descriptors.", True),
+                (f"10 sockets are {OVER} php still holds them and their descriptors.", True),
+                (f"11 sockets are {OVER} processes that are not known still hold them and their descriptors.", True),
+                (f"2 sockets are {OVER} its process still holds them and their descriptors.", False),
+            ],
+            id="of several",
+        ),
+    ],
+)
+def test_closed_sockets_that_are_held_are_a_sentence_for_each_owner(
+    closed: Closed, said: list[tuple[str, bool]]
+) -> None:
+    assert findings(replace(samples.healthy(), closed=closed)) == [Finding(*one) for one in said]
 
 
 def test_nothing_wrong_is_nothing() -> None:

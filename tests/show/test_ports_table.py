@@ -12,7 +12,7 @@ from tests.show import samples
 
 
 def of(counts: Mapping[State, int]) -> Census:
-    return Census({samples.row("server", "65535"): counts}, {}, {}, 0, 0, Limits())
+    return Census({samples.row("server", "65535"): counts}, {}, {}, {}, 0, 0, Limits())
 
 
 def lines(census: Census) -> list[str]:

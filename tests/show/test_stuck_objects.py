@@ -40,7 +40,7 @@ def test_a_holding_is_an_object_with_all_that_is_known() -> None:
         "sockets": 270,
         "oldest_age_seconds": 10800.5,
         "endings": {"nothing": 270},
-        "descriptors": {"pid": 4711, "open": 341, "limit": 1024, "seconds_left": None},
+        "descriptors": {"pid": 4711, "open": 341, "limit": 1024, "stuck": 270, "seconds_left": None},
     }
 
 
@@ -48,7 +48,7 @@ def test_a_holder_is_an_object_with_all_that_is_known() -> None:
     found = of_holder(samples.holder()._replace(seconds_left=40.12345))
 
     assert (found["process"], found["stuck"]) == ("nginx", 270)
-    assert found["descriptors"] == {"pid": 4711, "open": 341, "limit": 1024, "seconds_left": 40.123}
+    assert found["descriptors"] == {"pid": 4711, "open": 341, "limit": 1024, "stuck": 270, "seconds_left": 40.123}
 
 
 def test_closed_sockets_are_told_by_who_holds_them_and_null_where_nothing_is_known() -> None:

@@ -68,9 +68,7 @@ def test_names_cannot_write_to_the_terminal() -> None:
 
 
 def test_a_host_without_sockets_is_a_table_of_nothing() -> None:
-    empty = Census(
-        sockets={}, accept_queues={}, folded_ports={}, busiest_destination=0, busiest_address=0, limits=Limits()
-    )
+    empty = Census({}, {}, {}, {}, busiest_destination=0, busiest_address=0, limits=Limits())
 
     assert table.render(empty).splitlines()[-3:] == [
         "none in: " + " ".join(state.label for state in State),

@@ -173,3 +173,4 @@ def test_what_is_stuck_of_mptcp_connections_is_stuck_and_sockets_are_what_ss_sho
     seen = by_state(sampled.place)
     assert {state: found.total(state) for state in State} == {state: seen[state] for state in State}
     assert found.sockets[SERVER][State.ESTABLISHED] == len(clients)
+    assert State.CLOSE_WAIT in found.shown[SERVER]
