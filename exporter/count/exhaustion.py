@@ -4,7 +4,7 @@ Who held stuck sockets is told for as long as it has not given back their descri
 every dump, since their peers have closed at last: then as many descriptors are gone as before.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ POINT_SECONDS = 5.0
 
 
 class Held(NamedTuple):
-    """The stuck sockets that one owner has descriptors of."""
+    """The stuck sockets of one owner that take a descriptor each."""
 
     cgroup: str
     process: str
@@ -43,29 +43,38 @@ class Known(NamedTuple):
         return max(pids, key=lambda pid: self.descriptors[pid].share, default=0)
 
 
-class HolderDescriptors(NamedTuple):
-    """The descriptors of a holder: of the fullest process, if it is several."""
+class Holder(NamedTuple):
+    """Who holds stuck sockets: the fullest process, if it is several."""
 
     cgroup: str
     process: str
-    pid: int
-    descriptors: Descriptors
-    stuck: int
-    """Of the owner."""
-    seconds_left: float | None
+    """The name, as of an Owner."""
+    taken: int
+    """Descriptors that stuck sockets have taken, and that it has not given back."""
+    pid: int = 0
+    """0 where its descriptors are not known."""
+    descriptors: Descriptors | None = None
+    seconds_left: float | None = None
     """Until it has no descriptors left, at the pace of the last minutes; None if it does not go on."""
 
 
 class _Track:
     """A process from one sample to the next."""
 
-    def __init__(self, cgroup: str, process: str) -> None:
-        self.cgroup, self.process = cgroup, process
-        self._most, self._open_then = 0.0, 0
-        """Stuck sockets when they were most, and descriptors that were open then."""
+    def __init__(self) -> None:
+        self.cgroup = self.process = ""
+        self.sockets = 0
+        """That take a descriptor for nothing."""
+        self._most, self._open_then = 0, 0
+        """The most there were of stuck ones, and all that was open then."""
         self._points: deque[tuple[float, int]] = deque()
 
-    def note(self, descriptors: Descriptors, stuck: float, now: float) -> None:
+    def name(self, cgroup: str, process: str) -> None:
+        self.cgroup, self.process = cgroup, process
+
+    def note(self, descriptors: Descriptors, stuck: int, closed: int, now: float) -> None:
+        """Closed sockets are those of the last look: by now it may have closed some."""
+        self.sockets = min(stuck + closed, descriptors.open)
         if stuck and stuck >= self._most:
             self._most, self._open_then = stuck, descriptors.open
         points = self._points
@@ -74,9 +83,14 @@ class _Track:
         while len(points) > 1 and points[1][0] <= now - PACE_SECONDS:
             points.popleft()
 
+    def taken(self, descriptors: Descriptors) -> int:
+        """Those that it has not given back, also where the sockets are not to be seen any more."""
+        others = self._open_then - self._most
+        return max(self.sockets, min(self._most, descriptors.open - others))
+
     def is_burdened(self, descriptors: Descriptors) -> bool:
-        """Whether it has given back less than half of what the stuck sockets took."""
-        return self._most > 0 and descriptors.open > self._open_then - self._most / 2
+        """Whether these are more than half of what they were at most."""
+        return self.taken(descriptors) > self._most / 2
 
     def seconds_left(self, descriptors: Descriptors, now: float) -> float | None:
         lately = next((point for point in reversed(self._points) if point[0] <= now - LATELY_SECONDS), None)
@@ -96,40 +110,47 @@ class Exhaustion:
         """Those that are remembered."""
         return list(self._tracks)
 
-    def follow(self, held: Sequence[Held], known: Known, now: float, most: int) -> Sequence[HolderDescriptors]:
+    def follow(self, held: Sequence[Held], known: Known, now: float, most: int) -> Sequence[Holder]:
         """What to tell of those who hold stuck sockets, the first ones of *held*, and of those who have held some."""
-        stuck = {pid: one for one in held[:most] if (pid := known.fullest(one.holders))}
-        for pid, one in stuck.items():
-            track = self._tracks.setdefault(pid, _Track(one.cgroup, one.process))
-            track.cgroup, track.process = one.cgroup, one.process
-            track.note(known.descriptors[pid], one.sockets / len(one.holders), now)
-        self._meet(known)
-        self._forget(stuck, known)
-        told: dict[tuple[str, str], HolderDescriptors] = {}
-        for pid in (*stuck, *(self._tracks.keys() - stuck.keys())):
-            holder = self._told(pid, stuck[pid].sockets if pid in stuck else 0, known, now)
-            told.setdefault((holder.cgroup, holder.process), holder)
+        fullest = {one: known.fullest(one.holders) for one in held[:most]}
+        self._note(fullest, known, now)
+        self._forget(fullest.values(), known)
+        told = {(one.cgroup, one.process): self._told(pid, one, known, now) for one, pid in fullest.items()}
+        for pid, track in self._tracks.items():
+            told.setdefault((track.cgroup, track.process), self._told(pid, track, known, now))
         return list(told.values())[:most]
 
-    def _meet(self, known: Known) -> None:
-        """Who holds closed sockets need not have had stuck ones: a peer can reset a connection too."""
-        for process in known.closed:
-            if process.pid in known.descriptors:
-                self._tracks.setdefault(process.pid, _Track(process.cgroup, process.name))
+    def _note(self, fullest: Mapping[Held, int], known: Known, now: float) -> None:
+        stuck: Counter[int] = Counter()
+        for one, pid in fullest.items():
+            if pid:
+                if pid not in stuck:  # who has most of its sockets comes first
+                    self._track(pid).name(one.cgroup, one.process)
+                stuck[pid] += -(-one.sockets // len(one.holders))
+        for process in known.closed:  # who need not have had stuck ones: a peer can reset as well
+            if process.pid not in self._tracks:
+                self._track(process.pid).name(process.cgroup, process.name)
+        closed = {process.pid: number for process, number in known.closed.items()}
+        for pid in self._tracks.keys() & known.descriptors.keys():
+            self._tracks[pid].note(known.descriptors[pid], stuck[pid], closed.get(pid, 0), now)
 
-    def _forget(self, stuck: Collection[int], known: Known) -> None:
+    def _track(self, pid: int) -> _Track:
+        return self._tracks.setdefault(pid, _Track())
+
+    def _forget(self, fullest: Collection[int], known: Known) -> None:
         """Remember none but these, those who hold closed ones, and those who have not given back the descriptors."""
-        kept = {*stuck, *(process.pid for process in known.closed), *self._burdened(known)}
-        self._tracks = {pid: self._tracks[pid] for pid in self._tracks.keys() & kept & known.descriptors.keys()}
+        kept = {*fullest, *(process.pid for process in known.closed), *self._burdened(known)}
+        kept &= known.descriptors.keys()
+        self._tracks = {pid: track for pid, track in self._tracks.items() if pid in kept}
 
     def _burdened(self, known: Known) -> Iterator[int]:
         for pid, track in self._tracks.items():
             if pid in known.descriptors and track.is_burdened(known.descriptors[pid]):
                 yield pid
 
-    def _told(self, pid: int, stuck: int, known: Known, now: float) -> HolderDescriptors:
+    def _told(self, pid: int, owner: "Held | _Track", known: Known, now: float) -> Holder:
+        if not pid:
+            return Holder(owner.cgroup, owner.process, owner.sockets)
         track, descriptors = self._tracks[pid], known.descriptors[pid]
-        if not stuck:
-            track.note(descriptors, 0, now)
-        left = track.seconds_left(descriptors, now)
-        return HolderDescriptors(track.cgroup, track.process, pid, descriptors, stuck, left)
+        taken, left = track.taken(descriptors), track.seconds_left(descriptors, now)
+        return Holder(owner.cgroup, owner.process, taken, pid, descriptors, left)

@@ -49,7 +49,7 @@ def comm(content: bytes) -> str:
 
 def cgroup(content: bytes) -> str:
     """The cgroup that says most about a process: of version 2 if no other says more, else the longest; or empty."""
-    lines = [line.split(":", 2) for line in content.decode(errors="replace").splitlines()]
+    lines = [line.split(":", 2) for line in content.decode(errors="replace").split("\n")]
     paths = {hierarchy: path for hierarchy, _, path in (line for line in lines if len(line) == 3)}
     unified = paths.pop("0", "")
     return telling([unified, *sorted(paths.values(), key=len, reverse=True)])

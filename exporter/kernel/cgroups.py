@@ -46,7 +46,7 @@ class Cgroups:
 
         Empty for more than CROWD, for the root, and where the hierarchy does not have the path.
         """
-        if self._root is None or len(path) <= 1 or ".." in path:
+        if self._root is None or len(path) <= 1 or ".." in path.split("/"):
             return ()
         try:
             found = proc_pid.pids(Path(f"{self._root}{path}/cgroup.procs").read_bytes())

@@ -64,14 +64,16 @@ class ClosedSearch:
         self._look = Look(sockets, found)
         left = MOST
         for pid in pids:
+            yield
             try:
                 if processes.network(self._proc, pid) != processes.network(self._proc, "self"):
                     continue  # what it has is in tables that nobody reads here
                 process = processes.process(self._proc, pid)
                 for some in _sockets(self._proc / str(pid) / "fd"):
-                    sockets.setdefault(process, set()).update(islice(some, left))
+                    known = sockets.setdefault(process, set())
+                    closed = sum(_is_tcp(some[inode]) for inode in suspects.intersection(some) - known)
+                    known.update(islice(some, left))
                     left -= min(left, len(some))
-                    closed = sum(_is_tcp(some[inode]) for inode in suspects.intersection(some))
                     found[process] = found.get(process, 0) + closed
                     yield
             except OSError:  # it has ended, or is not ours to look into

@@ -40,21 +40,24 @@ class ClosedSockets:
         """How many there are, or None where that cannot be known; *now* is in seconds, on a monotonic clock."""
         if now >= self._stale_at:
             self._stale_at = now + FRESH_SECONDS
-            self._number = self._counted(now)
+            number = None if now >= self._namespaces_stale_at else self._counted()
+            self._number = self._found(now) if number is None else number
         return self._number
 
-    def _counted(self, now: float) -> int | None:
+    def _found(self, now: float) -> int | None:
+        """Of namespaces that are sought anew: perhaps a process has ended by which one was known."""
+        self._namespaces_stale_at = now + NAMESPACES_SECONDS
+        self._pids = self._find_namespaces()
+        return self._counted()
+
+    def _counted(self) -> int | None:
         try:
-            if now >= self._namespaces_stale_at:
-                self._namespaces_stale_at = now + NAMESPACES_SECONDS
-                self._pids = self._find_namespaces()
             return self._read() if self._pids else None
-        except (OSError, Malformed):  # most likely a process has ended by which a namespace was known
-            self._namespaces_stale_at = 0.0
+        except (OSError, Malformed):
             return None
 
     def _find_namespaces(self) -> Mapping[int, int]:
-        """None where some processes are hidden: by a PID namespace, or the mount option hidepid. Raises OSError."""
+        """None where some processes are hidden: by a PID namespace, or the mount option hidepid."""
         pids = processes.pids(self._proc)
         if processes.INIT not in pids or processes.is_in_namespace(self._proc):
             return {}
@@ -64,6 +67,8 @@ class ClosedSockets:
                 found.setdefault(processes.network(self._proc, pid), pid)
             except FileNotFoundError:  # it has ended
                 continue
+            except OSError:
+                return {}
         return found if len(found) <= NAMESPACES else {}
 
     def _read(self) -> int:

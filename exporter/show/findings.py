@@ -9,7 +9,7 @@ from exporter.count.closed import Closed
 from exporter.count.ports import OTHER
 from exporter.count.stuck import OwnerRow, WatchedCount
 from exporter.durations import spoken
-from exporter.show.words import descriptors_of, endings, name_of, owner_name, sockets_at
+from exporter.show.words import endings, in_use, name_of, owner_name, sockets_at
 from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
 from exporter.tcp.verdicts import FIN_TIMEOUT
@@ -102,11 +102,12 @@ def _exhausted(census: Census) -> Iterator[Finding]:
     """A sentence for each holder that has few descriptors left, or will have, if it goes on like this."""
     for holder in census.holders:
         left = math.inf if holder.seconds_left is None else holder.seconds_left
-        is_bad = holder.descriptors.share >= NEARLY_FULL or left < SOON_SECONDS
-        if is_bad or holder.descriptors.share >= NEAR or left < LATER_SECONDS:
+        share = holder.descriptors.share if holder.descriptors else 0.0
+        if holder.descriptors and (share >= NEAR or left < LATER_SECONDS):
             pace = f"; at this pace none is left in {spoken(left)}" if left < LATER_SECONDS else ""
             name = owner_name(holder) or "A holder of stuck sockets"
-            yield Finding(f"{name} has {descriptors_of(holder)} open (pid {holder.pid}){pace}.", is_bad)
+            is_bad = share >= NEARLY_FULL or left < SOON_SECONDS
+            yield Finding(f"{name} has {in_use(holder.descriptors)} open (pid {holder.pid}){pace}.", is_bad)
 
 
 def _closed_held(closed: Closed) -> Iterator[Finding]:
@@ -117,8 +118,9 @@ def _closed_held(closed: Closed) -> Iterator[Finding]:
 
 
 def _over(number: int, who_holds: str) -> str:
-    what, them = ("1 socket is", "it") if number == 1 else (f"{number:,} sockets are", "them")
-    return f"{what} over and in no table any more, and {who_holds} {them}: a descriptor each."
+    if number == 1:
+        return f"1 socket is over and in no table any more, and {who_holds} it and its descriptor."
+    return f"{number:,} sockets are over and in no table any more, and {who_holds} them and their descriptors."
 
 
 def _stuck(census: Census) -> Iterator[Finding]:
@@ -143,7 +145,9 @@ def _open(census: Census, owners: Sequence[OwnerRow]) -> str:
     """The descriptors of who has most of them."""
     first = [(owner.cgroup, owner.process) for owner in owners[:1]]
     of = [holder for holder in census.holders if (holder.cgroup, holder.process) in first]
-    return "".join(f"; {holder.process or 'it'} has {descriptors_of(holder)} open" for holder in of)
+    return "".join(
+        f"; {name_of('', one.process) or 'it'} has {in_use(one.descriptors)} open" for one in of if one.descriptors
+    )
 
 
 def _held(owners: Sequence[OwnerRow]) -> str:

@@ -98,20 +98,26 @@ def _stuck(stuck: Stuck) -> Iterator[Metric]:
 
 
 def _holders(census: Census) -> Iterator[Metric]:
-    """Nothing where nothing is stuck, or the descriptors are not known."""
+    """Nothing where nothing is stuck; of some the descriptors are not known."""
     of = [({"cgroup": holder.cgroup, "process": holder.process}, holder) for holder in census.holders]
+    known = [(labels, holder.descriptors, holder.pid) for labels, holder in of if holder.descriptors]
     found = (
         _gauge(
             "holder_open_descriptors",
             "Descriptors that the holder of stuck sockets has open: its fullest process.",
-            ((labels, holder.descriptors.open) for labels, holder in of),
+            ((labels, descriptors.open) for labels, descriptors, _ in known),
         ),
         _gauge(
             "holder_descriptor_limit",
             "Descriptors that this process may have open (RLIMIT_NOFILE, soft).",
-            ((labels, holder.descriptors.limit) for labels, holder in of),
+            ((labels, descriptors.limit) for labels, descriptors, _ in known),
         ),
-        _gauge("holder_pid", "The number of this process.", ((labels, holder.pid) for labels, holder in of)),
+        _gauge(
+            "holder_stuck_descriptors",
+            "Descriptors that stuck sockets have taken and that it has not given back.",
+            ((labels, holder.taken) for labels, holder in of),
+        ),
+        _gauge("holder_pid", "The number of this process.", ((labels, pid) for labels, _, pid in known)),
     )
     yield from (family for family in found if family.samples)
 

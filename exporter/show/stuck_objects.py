@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from exporter.count.closed import Closed
-from exporter.count.exhaustion import HolderDescriptors
+from exporter.count.exhaustion import Holder
 from exporter.count.stuck import Holding, StuckSocket
 from exporter.show.cgroups import container_id
 from exporter.tcp.holders import Owner
@@ -30,7 +30,7 @@ def of_socket(stuck: StuckSocket, age: float) -> dict[str, object]:
     }
 
 
-def of_holding(holding: Holding, now: float, holder: HolderDescriptors | None) -> dict[str, object]:
+def of_holding(holding: Holding, now: float, holder: Holder | None) -> dict[str, object]:
     """Who holds how many, as of the monotonic time *now*; how they end is told by the words of the metrics.
 
     The descriptors are those of the owner's fullest process.
@@ -42,20 +42,23 @@ def of_holding(holding: Holding, now: float, holder: HolderDescriptors | None) -
         "sockets": holding.sockets,
         "oldest_age_seconds": round(now - holding.oldest_since, 3),
         "endings": _endings(holding),
-        "descriptors": None if holder is None else of_descriptors(holder),
+        "descriptors": of_descriptors(holder),
     }
 
 
-def of_holder(holder: HolderDescriptors) -> dict[str, object]:
+def of_holder(holder: Holder) -> dict[str, object]:
     """A process that holds stuck sockets, or has not given back their descriptors."""
     owner = _owner(Owner(holder.cgroup, holder.process, holder.pid))
-    return {**owner, "stuck": holder.stuck, "descriptors": of_descriptors(holder)}
+    return {**owner, "stuck": holder.taken, "descriptors": of_descriptors(holder)}
 
 
-def of_descriptors(holder: HolderDescriptors) -> dict[str, object]:
+def of_descriptors(holder: Holder | None) -> dict[str, object] | None:
     """How near the holder is to its end, and when it will be there, at the pace of the last minutes."""
+    if holder is None or holder.descriptors is None:
+        return None
     left = None if holder.seconds_left is None else round(holder.seconds_left, 3)
-    return {"pid": holder.pid, "open": holder.descriptors.open, "limit": holder.descriptors.limit, "seconds_left": left}
+    open_, limit = holder.descriptors
+    return {"pid": holder.pid, "open": open_, "limit": limit, "stuck": holder.taken, "seconds_left": left}
 
 
 def of_closed(closed: Closed) -> list[dict[str, object]] | None:

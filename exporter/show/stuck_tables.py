@@ -73,7 +73,7 @@ def _closed(cgroup: str, process: str, sockets: int, census: Census) -> Mapping[
 def _descriptors(cgroup: str, process: str, census: Census) -> str:
     """Open ones, and how many there may be, of who holds most; empty if it is not known."""
     of = [holder.descriptors for holder in census.holders if (holder.cgroup, holder.process) == (cgroup, process)]
-    return "".join(f"{descriptors.open:,} of {descriptors.limit:,}" for descriptors in of)
+    return "".join(f"{one.open:,} of {one.limit:,}" for one in of if one)
 
 
 def _socket(stuck: StuckSocket, age: float) -> Mapping[str, str]:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from exporter.count.exhaustion import HolderDescriptors
+from exporter.count.exhaustion import Holder
 from exporter.count.ports import OTHER
 from exporter.count.stuck import Holding, OwnerRow, WatchedCount
 from exporter.show.cgroups import short_cgroup
 from exporter.show.rows import Idle
-from exporter.tcp.holders import Owner
+from exporter.tcp.holders import Descriptors, Owner
 from exporter.tcp.sockets import Row
 from exporter.tcp.verdicts import (
     ACCEPT,
@@ -109,7 +109,7 @@ def idle_listeners(idle: Idle) -> str:
     return f"and {idle.number:,} {nouns} without connections{names}"
 
 
-def owner_name(owner: OwnerRow | Owner | HolderDescriptors) -> str:
+def owner_name(owner: OwnerRow | Owner | Holder) -> str:
     """A short name: unit, container or process; empty if nothing is known."""
     return name_of(owner.cgroup, owner.process)
 
@@ -120,9 +120,9 @@ def name_of(cgroup: str, name: str) -> str:
     return f"{unit} ({process})" if unit and process else unit or process
 
 
-def descriptors_of(holder: HolderDescriptors) -> str:
-    """How near it is to its end: ``507 of 512 descriptors``."""
-    return f"{holder.descriptors.open:,} of {holder.descriptors.limit:,} descriptors"
+def in_use(descriptors: Descriptors) -> str:
+    """How near a process is to its end: ``507 of 512 descriptors``."""
+    return f"{descriptors.open:,} of {descriptors.limit:,} descriptors"
 
 
 def _printable(name: str) -> str:

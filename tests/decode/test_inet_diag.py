@@ -108,6 +108,7 @@ def test_the_fields_stand_where_the_kernel_puts_them() -> None:
     assert list(found.listeners()) == [Listener(8080, 5, 7, inode=0, address=b"\x0a\x63\0\x02")]
     assert list(found.destinations(b"\1")) == [b"\xc0\x00" + addresses]
     assert list(found.port_pairs(b"\1")) == [(8080, 49152)]
+    assert list(found.inodes()) == [0]
 
 
 @pytest.mark.parametrize(("local", "remote"), [(0x1F90, 0x901F), (0x901F, 0x1F90), (1, 256), (0, 65535)])
@@ -160,6 +161,17 @@ def test_sockets_of_a_state_come_out_of_any_mixture_of_full_and_mini_messages(
         assert sorted(one.local_port for rows in chosen for one in sockets(rows)) == expected
         assert sorted(wire(port) for port in expected) == sorted(port for rows in chosen for port in rows.local_ports())
         assert sum(rows.states.count(state) for rows in chosen) == len(expected)
+
+
+@given(st.lists(st.tuples(st.sampled_from([1, 8]), st.integers(0, 2**32 - 1), ATTRIBUTES), max_size=60))
+def test_inodes_come_out_of_any_mixture_of_full_and_mini_messages(wanted: list[tuple[int, int, bytes]]) -> None:
+    found = mixed(about(state, inode=inode, attributes=attributes) for state, inode, attributes in wanted)
+
+    assert Counter(inode for rows in found for inode in rows.inodes()) == Counter(inode for _, inode, _ in wanted)
+    for rows in found:
+        assert list(rows.inodes()) == [one.inode for one in sockets(rows)]
+        chosen = rows.having(frozenset({8}))
+        assert list(chosen.inodes()) == [one.inode for one in sockets(rows) if one.state == 8]
 
 
 RUNNING = {"timer": 1, "expires": 200}

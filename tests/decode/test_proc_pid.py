@@ -69,6 +69,47 @@ def test_a_pid_namespace_is_told_by_its_number() -> None:
     assert proc_pid.pid_namespace("net:[4026531836]") is None
 
 
+LIMITS = b"""\
+Limit                     Soft Limit           Hard Limit           Units
+Max cpu time              unlimited            unlimited            seconds
+Max processes             63432                63432                processes
+Max open files            1024                 524288               files
+Max locked memory         8388608              8388608              bytes
+"""
+
+
+def test_the_limit_of_descriptors_is_the_soft_one() -> None:
+    assert proc_pid.descriptor_limit(LIMITS) == 1024
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        LIMITS.replace(b"1024  ", b"unlimited"),
+        LIMITS.replace(b"1024", b"-1"),
+        LIMITS.replace(b"1024", b"0x400"),
+        LIMITS.replace(b"1024", "\u0661".encode()),
+        LIMITS.replace(b"Max open files ", b"Max open folders"),
+        LIMITS.replace(b"1024                 524288               files", b""),
+        LIMITS.partition(b"Max open files")[0],
+        b"",
+    ],
+    ids=["unlimited", "below 0", "hexadecimal", "other digits", "no such line", "nothing in it", "cut off", "empty"],
+)
+def test_without_a_number_there_is_no_limit_of_descriptors(content: bytes) -> None:
+    assert proc_pid.descriptor_limit(content) is None
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
+def test_any_limit_of_descriptors_is_read(soft: int, hard: int) -> None:
+    assert proc_pid.descriptor_limit(LIMITS.replace(b"1024", b"%d" % soft).replace(b"524288", b"%d" % hard)) == soft
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_behind_its_name_are_a_limit_of_descriptors_or_none(content: bytes) -> None:
+    assert (proc_pid.descriptor_limit(b"Max open files" + content) or 0) >= 0
+
+
 @given(st.binary(max_size=80))
 def test_any_bytes_are_a_life_and_a_list_of_processes(content: bytes) -> None:
     assert proc_pid.life(content) is not None

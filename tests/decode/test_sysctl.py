@@ -10,6 +10,29 @@ def test_a_number_ends_with_a_line_end() -> None:
     assert sysctl.number("131072\n") == 131072
 
 
+def test_of_three_numbers_the_last_is_what_there_may_be_at_most() -> None:
+    assert sysctl.most("186237\t248316\t372474\n") == 372474
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "three numbers, found ''"),
+        ("1\t2\n", "three numbers, found '1\\\\t2'"),
+        ("1 2 3 4\n", "three numbers, found '1 2 3 4'"),
+        ("1 2 many\n", "a number, found 'many'"),
+    ],
+)
+def test_anything_but_three_numbers_is_malformed(text: str, expected: str) -> None:
+    with pytest.raises(Malformed, match=expected):
+        sysctl.most(text)
+
+
+@given(st.lists(st.integers(0, 2**63 - 1), min_size=3, max_size=3))
+def test_any_three_numbers_are_read(numbers: list[int]) -> None:
+    assert sysctl.most("\t".join(map(str, numbers)) + "\n") == numbers[-1]
+
+
 def test_both_ends_of_the_port_range_belong_to_it() -> None:
     assert sysctl.port_range("32768\t60999\n") == range(32768, 61000)
 

@@ -1,4 +1,5 @@
 import os
+import resource
 import subprocess
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from exporter.kernel import processes
 from exporter.tcp.holders import NO_PROCESS, Process
+from tests.lab.netns import Namespace
 from tests.lab.witness import wait_for
 
 GONE = 1 << 22
@@ -160,6 +162,54 @@ def test_the_descriptors_of_this_process_are_counted() -> None:
     before = processes.descriptors(Path("/proc"), os.getpid())
     with Path(os.devnull).open("rb"):
         assert processes.descriptors(Path("/proc"), os.getpid()) == before + 1 > 1
+
+
+def test_the_limit_of_a_processs_descriptors_is_the_soft_one(tmp_path: Path) -> None:
+    make(tmp_path, 7)
+    (tmp_path / "7" / "limits").write_text("Max open files            512       4096       files\n")
+    make(tmp_path, 8)
+    (tmp_path / "8" / "limits").write_text("Max open files            unlimited unlimited  files\n")
+
+    assert processes.descriptor_limit(tmp_path, 7) == 512
+    assert processes.descriptor_limit(tmp_path, 8) is None
+
+
+def test_the_limit_of_this_processs_descriptors_is_told() -> None:
+    assert processes.descriptor_limit(Path("/proc"), os.getpid()) == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def test_who_has_ended_has_neither_a_limit_nor_a_network() -> None:
+    with pytest.raises(FileNotFoundError):
+        processes.descriptor_limit(Path("/proc"), GONE)
+    with pytest.raises(FileNotFoundError):
+        processes.network(Path("/proc"), GONE)
+
+
+def test_a_process_that_nobody_has_waited_for_has_no_network() -> None:
+    with subprocess.Popen(["true"]) as done:
+        wait_for(lambda: b") Z " in Path(f"/proc/{done.pid}/stat").read_bytes(), "it has ended")
+        with pytest.raises(FileNotFoundError):
+            processes.network(Path("/proc"), done.pid)
+
+
+def test_a_child_has_the_network_of_its_parent() -> None:
+    proc, own = Path("/proc"), os.getpid()
+
+    with subprocess.Popen(["sleep", "60"]) as child:
+        assert processes.network(proc, child.pid) == processes.network(proc, own) == processes.network(proc, "self")
+        child.kill()
+
+
+@pytest.mark.kernel
+def test_who_is_in_a_network_namespace_of_its_own_has_another_network(host: Namespace) -> None:
+    proc, own = Path("/proc"), processes.network(Path("/proc"), "self")
+
+    with subprocess.Popen(host.command("sleep", "60")) as inside:
+        wait_for(lambda: processes.network(proc, inside.pid) != own, "it has entered the namespace")
+        with host.entered():
+            assert processes.network(proc, "self") == processes.network(proc, inside.pid)
+        inside.kill()
+    assert processes.network(proc, "self") == own
 
 
 def test_a_pid_namespace_within_the_hosts_is_known_by_its_number(tmp_path: Path) -> None:

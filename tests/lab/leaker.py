@@ -2,21 +2,24 @@
 
     python -m tests.lab.leaker NAME serve PORT                  accepts, reads to the end, and keeps the sockets
     python -m tests.lab.leaker NAME dial PORT COUNT [ADDRESS]   connects, ends its half, and keeps the sockets
+    python -m tests.lab.leaker NAME hang PORT                   listens, and never accepts
     python -m tests.lab.leaker NAME reset PORT COUNT            connects to itself, resets, and keeps the sockets
     python -m tests.lab.leaker NAME churn PORT RATE             connects, and both sides close, so many times a second
 
 Whatever it does it calls itself NAME, says ``ready``, and goes on until it is killed. With ``dial`` each line of its
-input is a number of further connections, answered by ``done``; an empty line closes all.
+input is a number of further connections, answered by ``done``; an empty line closes all. Who has no descriptor left
+does without.
 """
 
 import contextlib
+import errno
 import resource
 import socket
 import struct
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 
@@ -34,8 +37,9 @@ def serve(port: str) -> None:
         while True:
             for key, _ in selector.select():
                 if key.fileobj is listening:
-                    kept.append(listening.accept()[0])
-                    selector.register(kept[-1], EVENT_READ)
+                    with _without_descriptors():
+                        kept.append(listening.accept()[0])
+                        selector.register(kept[-1], EVENT_READ)
                 else:
                     _read(selector, key.fd, kept)
 
@@ -61,10 +65,28 @@ def dial(port: str, count: str, address: str = "127.0.0.1") -> None:
 
 
 def _dialled(server: tuple[str, int], count: int) -> Sockets:
-    made = [socket.create_connection(server) for _ in range(count)]
-    for one in made:
-        one.shutdown(socket.SHUT_WR)
+    made: Sockets = []
+    with _without_descriptors():
+        for _ in range(count):
+            made.append(socket.create_connection(server))
+            made[-1].shutdown(socket.SHUT_WR)
     return made
+
+
+@contextlib.contextmanager
+def _without_descriptors() -> Iterator[None]:
+    """Ends quietly where no descriptor is left."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+
+
+def hang(port: str) -> None:
+    with socket.create_server(("", int(port)), backlog=16):
+        _say("ready")
+        sys.stdin.read()
 
 
 def reset(port: str, count: str) -> None:
@@ -117,7 +139,7 @@ def _say(word: str) -> None:
     sys.stdout.flush()
 
 
-_DO: dict[str, Callable[..., None]] = {"serve": serve, "dial": dial, "reset": reset, "churn": churn}
+_DO: dict[str, Callable[..., None]] = {"serve": serve, "dial": dial, "hang": hang, "reset": reset, "churn": churn}
 
 
 def main() -> None:

@@ -78,6 +78,12 @@ def test_an_inode_of_which_nothing_is_known_is_not_one_that_is_none() -> None:
     assert [one.inode for one in map(unpacked, Decoded([unknown, none]).keys())] == [None, 0]
 
 
+def test_in_the_column_of_inodes_one_that_is_not_known_is_none() -> None:
+    sockets = [Socket(State.ESTABLISHED, 80, 40000, bytes(32), inode=inode) for inode in (4711, None, 0, 1)]
+
+    assert list(Decoded(sockets).inodes()) == [4711, 0, 0, 1]
+
+
 @given(st.lists(OPEN, max_size=30))
 def test_batches_lose_no_socket_and_sort_by_state(some: list[Socket]) -> None:
     assert Counter(one for batch in batches(some) for one in told(batch)) == Counter(some)
@@ -112,6 +118,7 @@ def test_columns_say_what_the_sockets_say(some: list[tuple[Socket, bool]]) -> No
     assert list(columns.remote_ports(chosen)) == [wire(one.remote_port) for one in wanted]
     assert list(columns.port_pairs(chosen)) == [(one.local_port, one.remote_port) for one in wanted]
     assert list(columns.origins(chosen)) == [Origin()] * len(wanted)
+    assert list(columns.inodes()) == [one.inode or 0 for one, _ in some]
 
 
 @given(st.lists(st.tuples(st.integers(442, 443), st.sampled_from([bytes(32), bytes(31) + b"\1"])), max_size=20))
