@@ -7,8 +7,9 @@ import json
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -16,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.lab.daemon import ROOT, alertmanager, exporter, prometheus
-from tests.lab.leaks import leak
+from tests.lab.daemon import ROOT, Process, alertmanager, exporter, prometheus
+from tests.lab.leaks import Leak, leak
 from tests.lab.netns import Namespace, Pair
 from tests.lab.witness import wait_for
 
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.kernel
 RULES = ROOT / "deploy/prometheus"
 CONFIG = "interval: 200ms\nmax_cpu: 100%\nstuck_after: {fin_wait2: 2s, close_wait: 2s}\n"
 SERVER = "10.99.0.2"
+PAGE = "TCPHolderRunsOutOfDescriptors"
 
 
 class Pager:
@@ -70,90 +72,140 @@ def pager(place: Namespace) -> Iterator[Pager]:
 
 
 def hasten(text: str) -> str:
-    """The same configuration with seconds for minutes, and a second for anything shorter."""
-    return re.sub(r"\b(\d+)m\b", r"\1s", re.sub(r"\b\d+s\b", "1s", text))
+    """The same configuration with seconds for minutes, also in paces, and a second for anything shorter."""
+    seconds = re.sub(r"\b(\d+)m\b", r"\1s", re.sub(r"\b\d+s\b", "1s", text))
+    return seconds.replace("/ 120", "/ 2")
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A host with all that watches over it, from the exporter to the pager."""
+
+    place: Namespace
+    folder: Path
+    pager: Pager
+    exporter: Process
+
+    @contextmanager
+    def prometheus(self) -> Iterator[Process]:
+        """It goes on with what one before it has written."""
+        with prometheus(self.place, self.folder, self.folder / "scrape.yml") as running:
+            yield running
+
+    def open_of_limit(self, process: str) -> tuple[float, float]:
+        """The descriptors of a holder."""
+        of = {"process": process}
+        return (
+            self.exporter.value("tcpstate_holder_open_descriptors", **of),
+            self.exporter.value("tcpstate_holder_descriptor_limit", **of),
+        )
 
 
 @contextmanager
-def watched(place: Namespace, folder: Path) -> Iterator[Pager]:
-    """A host with all that watches over it, from the exporter to the pager."""
+def watched(place: Namespace, folder: Path) -> Iterator[Watch]:
+    """All but Prometheus."""
     for file in ("rules.yml", "alerts.yml", "scrape.yml", "alertmanager.yml"):
         (folder / file).write_text(hasten((RULES / file).read_text()))
     (folder / "config.yaml").write_text(CONFIG)
     with ExitStack() as kept:
         taken = kept.enter_context(pager(place))
-        kept.enter_context(exporter(place, folder / "log", f"--config.file={folder / 'config.yaml'}"))
+        running = kept.enter_context(exporter(place, folder / "log", f"--config.file={folder / 'config.yaml'}"))
         kept.enter_context(alertmanager(place, folder, folder / "alertmanager.yml"))
-        kept.enter_context(prometheus(place, folder, folder / "scrape.yml"))
-        yield taken
+        yield Watch(place, folder, taken, running)
 
 
-def go_on_leaking(client: Any, until: Any) -> None:
-    """Three more connections a second, until the pager knows."""
+def go_on_leaking(client: Leak, until: Callable[[], bool]) -> None:
+    """Five more connections a second."""
 
     def leaked() -> bool:
-        client.order("3")
+        client.order("5")
         time.sleep(1)
-        return bool(until())
+        return until()
 
     wait_for(leaked, "the notification", seconds=90)
 
 
-def test_a_leak_in_fin_wait2_pages_with_port_and_owner_and_churn_does_not(pair: Pair, tmp_path: Path) -> None:
+def few_descriptors(number: int) -> tuple[str, ...]:
+    return ("prlimit", f"--nofile={number}:{number}")
+
+
+def test_a_process_with_512_descriptors_pages_before_they_are_gone_and_until_it_is_restarted(
+    pair: Pair, tmp_path: Path
+) -> None:
+    """Churn beside it does not, and neither its being full nor a restart of Prometheus ends the page."""
     with (
         leak(pair.b, "server", "serve", 8080),
         leak(pair.a, "churn", "churn", 7100, 300),
-        watched(pair.a, tmp_path) as taken,
-        leak(pair.a, "fetcher", "dial", 8080, 0, SERVER) as client,
+        watched(pair.a, tmp_path) as watch,
+        leak(pair.a, "fetcher", "dial", 8080, 0, SERVER, within=few_descriptors(512)) as client,
     ):
-        go_on_leaking(client, lambda: "TCPFinWait2StuckGrowing" in taken.names("firing"))
-        page = taken.last("TCPFinWait2StuckGrowing")
-        assert (page["labels"]["severity"], page["labels"]["role"], page["labels"]["port"]) == (
-            "critical",
-            "client",
-            "8080",
-        )
-        assert "clients to port 8080" in page["annotations"]["description"]
-        assert "(fetcher)" in page["annotations"]["description"]
+        with watch.prometheus():
+            go_on_leaking(client, lambda: PAGE in watch.pager.names("firing"))
+            used, limit = watch.open_of_limit("fetcher")
+            assert limit == 512
+            assert used < 400
+            page = watch.pager.last(PAGE)
+            assert (page["labels"]["severity"], page["labels"]["process"]) == ("critical", "fetcher")
+            assert f"(pid {client.process.pid})" in page["annotations"]["description"]
+            assert re.search(r"the rest is gone in \d+", page["annotations"]["description"])
+            assert "fin_wait2 (client 8080)" in page["annotations"]["description"]
 
-        for _ in range(20):
-            client.order("1")
-            time.sleep(0.5)
-        client.order("")
-        wait_for(lambda: "TCPFinWait2StuckGrowing" in taken.names("resolved"), "that it is over", seconds=60)
-        assert taken.names("firing") == {"TCPFinWait2StuckGrowing"}
+            client.order("512")
+            wait_for(lambda: watch.open_of_limit("fetcher") == (512, 512), "that it is full", seconds=30)
+            time.sleep(10)
+        with watch.prometheus():
+            time.sleep(20)
+            assert watch.pager.names("resolved") == set()
+            assert watch.pager.names("firing") == {PAGE}
+
+            client.end()
+            wait_for(lambda: PAGE in watch.pager.names("resolved"), "that it is over", seconds=60)
+        assert watch.pager.names("firing") == {PAGE}
 
 
-def test_a_leak_in_close_wait_pages_with_port_and_owner(pair: Pair, tmp_path: Path) -> None:
+def test_a_server_that_does_not_close_pages_with_its_port(pair: Pair, tmp_path: Path) -> None:
     with (
         leak(pair.b, "churn", "churn", 7100, 300),
-        watched(pair.b, tmp_path) as taken,
-        leak(pair.b, "app", "serve", 8080) as server,
+        watched(pair.b, tmp_path) as watch,
+        watch.prometheus(),
+        leak(pair.b, "app", "serve", 8080, within=few_descriptors(512)) as server,
         leak(pair.a, "client", "dial", 8080, 0, SERVER) as client,
     ):
-        go_on_leaking(client, lambda: "TCPCloseWaitStuckGrowing" in taken.names("firing"))
-        page = taken.last("TCPCloseWaitStuckGrowing")
-        assert (page["labels"]["severity"], page["labels"]["role"], page["labels"]["port"]) == (
-            "critical",
-            "server",
-            "8080",
-        )
-        assert "(app)" in page["annotations"]["description"]
-        assert re.search(r"They wait for: (accept 0; )?close \d+;", page["annotations"]["description"])
+        go_on_leaking(client, lambda: PAGE in watch.pager.names("firing"))
+        page = watch.pager.last(PAGE)
+        assert page["labels"]["process"] == "app"
+        assert "close_wait (server 8080)" in page["annotations"]["description"]
 
         server.end()
-        wait_for(lambda: "TCPCloseWaitStuckGrowing" in taken.names("resolved"), "that it is over", seconds=60)
-        assert taken.names("firing") == {"TCPCloseWaitStuckGrowing"}
+        wait_for(lambda: PAGE in watch.pager.names("resolved"), "that it is over", seconds=60)
+        assert watch.pager.names("firing") == {PAGE}
 
 
-def test_time_wait_at_its_limit_pages_and_the_ticket_about_it_is_spared(host: Namespace, tmp_path: Path) -> None:
+def test_a_server_that_hangs_is_one_page(pair: Pair, tmp_path: Path) -> None:
+    with (
+        watched(pair.b, tmp_path) as watch,
+        watch.prometheus(),
+        leak(pair.b, "app", "hang", 8080) as server,
+        leak(pair.a, "client", "dial", 8080, 10, SERVER) as client,
+    ):
+        client.order("")
+        wait_for(lambda: "TCPServiceNotAccepting" in watch.pager.names("firing"), "the notification", seconds=200)
+        page = watch.pager.last("TCPServiceNotAccepting")
+        assert (page["labels"]["severity"], page["labels"]["port"]) == ("critical", "8080")
+        assert "It is app" in page["annotations"]["description"]
+
+        server.end()
+        wait_for(lambda: "TCPServiceNotAccepting" in watch.pager.names("resolved"), "that it is over", seconds=60)
+        assert {
+            one["labels"]["alertname"] for one in watch.pager.alerts if one["labels"]["severity"] == "critical"
+        } == {"TCPServiceNotAccepting"}
+
+
+def test_time_wait_at_its_limit_is_a_ticket(host: Namespace, tmp_path: Path) -> None:
     host.sysctl("net.ipv4.tcp_max_tw_buckets", 400)
-    with watched(host, tmp_path) as taken:
+    with watched(host, tmp_path) as watch, watch.prometheus():
         time.sleep(3)  # the counter has to be seen before it moves
         with leak(host, "churn", "churn", 7100, 100):
-            wait_for(lambda: "TCPTimeWaitOverflow" in taken.names("firing"), "the notification", seconds=60)
-            time.sleep(10)
-            # Once nothing overflows any more, as many TIME_WAIT sockets are left for a minute: then a ticket is right.
-            assert taken.names("firing") == {"TCPTimeWaitOverflow"}
-        assert "400" not in taken.last("TCPTimeWaitOverflow")["labels"].values()
-        wait_for(lambda: "TCPTimeWaitOverflow" in taken.names("resolved"), "that it is over", seconds=90)
+            wait_for(lambda: "TCPTimeWaitOverflow" in watch.pager.names("firing"), "the notification", seconds=60)
+        assert {one["labels"]["severity"] for one in watch.pager.alerts} == {"warning"}
+        wait_for(lambda: "TCPTimeWaitOverflow" in watch.pager.names("resolved"), "that it is over", seconds=90)
