@@ -3,9 +3,11 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from exporter.count.census import Census
 from exporter.count.closed import Closed
+from exporter.count.exhaustion import Holder
 from exporter.count.ports import OTHER
 from exporter.count.stuck import OwnerRow, WatchedCount
 from exporter.durations import spoken
@@ -98,10 +100,13 @@ def _limits(census: Census) -> Iterator[Finding]:
             yield Finding(f"{usage.name}: {usage.used:,} of {usage.limit:,} in use.", is_bad=usage.share >= 1)
 
 
+def _left(holder: Holder) -> float:
+    return math.inf if holder.seconds_left is None else holder.seconds_left
+
+
 def _exhausted(census: Census) -> Iterator[Finding]:
-    """A sentence for each holder that has few descriptors left, or will have, if it goes on like this."""
-    for holder in census.holders:
-        left = math.inf if holder.seconds_left is None else holder.seconds_left
+    """A sentence for each holder that has few descriptors left, or will have, if it goes on like this; the next first."""
+    for left, holder in sorted(((_left(holder), holder) for holder in census.holders), key=itemgetter(0)):
         share = holder.descriptors.share if holder.descriptors else 0.0
         if holder.descriptors and (share >= NEAR or left < LATER_SECONDS):
             pace = f"; at this pace none is left in {spoken(left)}" if left < LATER_SECONDS else ""

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from exporter.count.census import Census
+from exporter.count.exhaustion import Holder
 from exporter.count.stuck import Holding, Stuck, StuckSocket
 from exporter.durations import spoken
 from exporter.show.words import brief_endings, ending, name_of, owner_name
@@ -29,7 +30,7 @@ def holders(census: Census) -> StuckTable:
     shown = stuck.holdings[:HOLDERS]
     held = sum(holding.sockets for holding in shown)
     caption = f"The {len(shown)} biggest, with {held:,} of {stuck.total:,} stuck sockets."
-    lines = [_holder(holding, census) for holding in shown]
+    lines = [_holding(holding, census) for holding in shown]
     closed = [_closed(*whose, sockets, census) for whose, sockets in (census.closed.by_owner or {}).items()]
     return StuckTable([*lines, *closed[:HOLDERS]], caption if held < stuck.total else "")
 
@@ -43,13 +44,13 @@ def sockets(stuck: Stuck) -> StuckTable:
     )
 
 
-def _holder(holding: Holding, census: Census) -> Mapping[str, str]:
+def _holding(holding: Holding, census: Census) -> Mapping[str, str]:
     owner = holding.owner
     return {
         "stuck": f"{holding.sockets:,}",
         "held by": owner_name(owner) or "not known",
         "pid": str(owner.pid or ""),
-        "descriptors": _descriptors(owner.cgroup, owner.process, census),
+        "descriptors": _descriptors(_holder(owner.cgroup, owner.process, census)),
         "port": f"{holding.service.role} {holding.service.port}",
         "state": holding.state.label,
         "oldest": spoken(census.stuck.now - holding.oldest_since),
@@ -58,11 +59,12 @@ def _holder(holding: Holding, census: Census) -> Mapping[str, str]:
 
 
 def _closed(cgroup: str, process: str, sockets: int, census: Census) -> Mapping[str, str]:
+    holder = _holder(cgroup, process, census)
     return {
         "stuck": f"{sockets:,}",
         "held by": name_of(cgroup, process) or "not known",
-        "pid": "",
-        "descriptors": _descriptors(cgroup, process, census),
+        "pid": str(holder.pid or "") if holder else "",
+        "descriptors": _descriptors(holder),
         "port": "",
         "state": "close",
         "oldest": "",
@@ -70,10 +72,14 @@ def _closed(cgroup: str, process: str, sockets: int, census: Census) -> Mapping[
     }
 
 
-def _descriptors(cgroup: str, process: str, census: Census) -> str:
-    """Open ones, and how many there may be, of who holds most; empty if it is not known."""
-    of = [holder.descriptors for holder in census.holders if (holder.cgroup, holder.process) == (cgroup, process)]
-    return "".join(f"{one.open:,} of {one.limit:,}" for one in of if one)
+def _holder(cgroup: str, process: str, census: Census) -> Holder | None:
+    return next((one for one in census.holders if (one.cgroup, one.process) == (cgroup, process)), None)
+
+
+def _descriptors(holder: Holder | None) -> str:
+    """Open ones, and how many there may be; empty if it is not known."""
+    of = holder and holder.descriptors
+    return f"{of.open:,} of {of.limit:,}" if of else ""
 
 
 def _socket(stuck: StuckSocket, age: float) -> Mapping[str, str]:

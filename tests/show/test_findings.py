@@ -247,3 +247,13 @@ def test_limits_that_nobody_knows_are_left_out() -> None:
     bare = replace(samples.healthy(), limits=replace(samples.LIMITS, values={}, ephemeral_ports=None))
 
     assert [one.name for one in usages(bare)] == ["Accept queue of port 443", "Accept queue of port 8080"]
+
+
+def test_who_has_none_left_first_is_said_first() -> None:
+    late, soon = (
+        samples.holder()._replace(process=name, seconds_left=left) for name, left in (("late", 9e3), ("soon", 9))
+    )
+
+    first, second = findings(replace(samples.healthy(), holders=[late, soon]))
+
+    assert ("(soon)" in first.text, "(late)" in second.text) == (True, True)

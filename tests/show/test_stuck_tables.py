@@ -31,7 +31,7 @@ def test_sockets_that_are_over_are_told_below_those_that_are_stuck() -> None:
     assert nginx == {
         "stuck": "60",
         "held by": "nginx.service (nginx)",
-        "pid": "",
+        "pid": "4711",
         "descriptors": "341 of 1,024",
         "port": "",
         "state": "close",
