@@ -105,7 +105,7 @@ def _left(holder: Holder) -> float:
 
 
 def _exhausted(census: Census) -> Iterator[Finding]:
-    """A sentence for each holder that has few descriptors left, or will have, if it goes on like this; the next first."""
+    """A sentence for each holder that has few descriptors left, or will have at this pace, the next one first."""
     for left, holder in sorted(((_left(holder), holder) for holder in census.holders), key=itemgetter(0)):
         share = holder.descriptors.share if holder.descriptors else 0.0
         if holder.descriptors and (share >= NEAR or left < LATER_SECONDS):
