@@ -32,7 +32,7 @@ $(VENV)/.run: pyproject.toml constraints.txt $(SOURCES)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run
-	$(PIP) bcrypt hypothesis mypy pytest ruff types-PyYAML types-psutil
+	$(PIP) bcrypt hypothesis markdown-it-py mypy pytest ruff types-PyYAML types-psutil
 	@touch $@
 
 clean:

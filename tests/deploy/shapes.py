@@ -147,8 +147,25 @@ class Story:
     interval: int
     seconds: float
 
-    def values(self, expressions: Sequence[str], folder: Path) -> list[float | None]:
-        """Of each of the *expressions* at the end, which has one series at most.
+    def alerts(self, folder: Path) -> Mapping[str, "Fired"]:
+        """Those that have fired, by name."""
+        firing, moments = 'ALERTS{alertstate="firing"}', f"[{self.seconds:.0f}s:{self.interval}s]"
+        first, last, times, together = self._by_name(
+            [
+                f"min by (alertname) (min_over_time(timestamp({firing}){moments}))",
+                f"max by (alertname) (max_over_time(timestamp({firing}){moments}))",
+                f"count_over_time(count by (alertname) ({firing}){moments})",
+                f"max_over_time(count by (alertname) ({firing}){moments})",
+            ],
+            folder,
+        )
+        return {
+            name: Fired(first[name], last[name], (last[name] - first[name]) / self.interval + 1 - times[name], most)
+            for name, most in together.items()
+        }
+
+    def _by_name(self, expressions: Sequence[str], folder: Path) -> list[Mapping[str, float]]:
+        """What each of the *expressions* is in the end, by name of an alert.
 
         promtool knows what it should be or complains, and says then what it is.
         """
@@ -165,26 +182,12 @@ class Story:
         path = folder / "story.yml"
         path.write_text(yaml.safe_dump(file, width=10**9))
         done = subprocess.run(["promtool", "test", "rules", str(path)], capture_output=True, text=True, check=False)
-        found = re.findall(r"got:\s*(\{\S*\} [-+.\deE]+|nil)", done.stdout + done.stderr)
+        found = re.findall(r"got:(.*)", done.stdout + done.stderr)
         assert len(found) == len(expressions), done.stdout + done.stderr
-        return [None if one == "nil" else float(one.split()[1]) for one in found]
-
-    def fired(self, name: str, folder: Path) -> "Fired | None":
-        """Whether and when the alert has fired."""
-        firing = f'ALERTS{{alertname="{name}",alertstate="firing"}}'
-        all_the_time = f"[{self.seconds:.0f}s:{self.interval}s]"
-        first, last, times, together = self.values(
-            [
-                f"min(min_over_time(timestamp({firing}){all_the_time}))",
-                f"max(max_over_time(timestamp({firing}){all_the_time}))",
-                f"count_over_time(count({firing}){all_the_time})",
-                f"max_over_time(count({firing}){all_the_time})",
-            ],
-            folder,
-        )
-        if first is None or last is None or times is None or together is None:
-            return None
-        return Fired(first, last, (last - first) / self.interval + 1 - times, together)
+        return [
+            {name: float(value) for name, value in re.findall(r'\{alertname="(\w+)"\} (\S+?)(?:,|$)', one)}
+            for one in found
+        ]
 
 
 class Fired(NamedTuple):

@@ -72,9 +72,9 @@ def pager(place: Namespace) -> Iterator[Pager]:
 
 
 def hasten(text: str) -> str:
-    """The same configuration with seconds for minutes, also in paces, and a second for anything shorter."""
+    """The same configuration with seconds for minutes, also in paces and ages, and a second for anything shorter."""
     seconds = re.sub(r"\b(\d+)m\b", r"\1s", re.sub(r"\b\d+s\b", "1s", text))
-    return seconds.replace("/ 120", "/ 2")
+    return seconds.replace("/ 120", "/ 2").replace("vector(120)", "vector(2)")
 
 
 @dataclass(frozen=True)
