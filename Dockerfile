@@ -3,11 +3,12 @@ ARG BASE=python:3.13-slim-trixie
 
 FROM ${BASE} AS build
 WORKDIR /src
-COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY constraints.txt constraints-auth.txt pyproject.toml README.md LICENSE ./
 COPY exporter exporter
 RUN python3 -m venv /opt/tcp-state-exporter \
- && /opt/tcp-state-exporter/bin/pip install --no-cache-dir --constraint constraints.txt hatchling \
- && /opt/tcp-state-exporter/bin/pip install --no-cache-dir --constraint constraints.txt --no-build-isolation '.[auth]' \
+ && /opt/tcp-state-exporter/bin/pip install --no-cache-dir --require-hashes \
+        --requirement constraints.txt --requirement constraints-auth.txt \
+ && /opt/tcp-state-exporter/bin/pip install --no-cache-dir --no-build-isolation --no-deps . \
  && /opt/tcp-state-exporter/bin/pip uninstall --yes hatchling pathspec pluggy packaging trove-classifiers tomlkit pip
 
 FROM ${BASE}

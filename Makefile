@@ -1,7 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find exporter -name '*.py')
 
 .PHONY: run test lint bench clean
@@ -26,13 +26,13 @@ bench: $(VENV)/.test
 
 $(VENV)/.run: pyproject.toml constraints.txt $(SOURCES)
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) hatchling
+	$(PIP) --require-hashes --requirement constraints.txt
 	$(PIP) --no-build-isolation --force-reinstall --no-deps .
-	$(PIP) --no-build-isolation .
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.run
-	$(PIP) bcrypt hypothesis markdown-it-py mypy pytest ruff types-PyYAML types-psutil
+$(VENV)/.test: $(VENV)/.run constraints-auth.txt constraints-tests.txt
+	$(PIP) --require-hashes --requirement constraints-auth.txt
+	$(PIP) --constraint constraints-tests.txt hypothesis markdown-it-py mypy pytest ruff types-PyYAML types-psutil
 	@touch $@
 
 clean:
