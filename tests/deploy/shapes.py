@@ -105,7 +105,7 @@ class Holder:
     def series(self, times: Sequence[float]) -> Mapping[str, Values]:
         """What the exporter shows of it at each of the *times*."""
         is_told = [self.stuck(time) > 0 and not self._is_away(time) for time in times]
-        found: dict[str, Values] = {}
+        found: dict[str, Values] = {series("tcpstate_samples_total", **self.host): list(map(self._samples, times))}
         for port in range(self.ports):
             at = {**self.host, "role": "client", "port": str(8080 + port), "state": "close_wait"}
             share = [self.stuck(time) / self.ports for time in times]
@@ -117,6 +117,11 @@ class Holder:
             found[series("tcpstate_holder_open_descriptors", **of)] = _where(is_told, map(self.open, times))
             found[series("tcpstate_holder_descriptor_limit", **of)] = _where(is_told, [self.limit] * len(times))
         return found
+
+    def _samples(self, time: float) -> float | None:
+        """Since the exporter was started, which it was long ago at first."""
+        started = max((end for _, end in self.gaps if end <= time), default=-HOUR)
+        return None if self._is_away(time) else (time - started) / 5
 
     def _is_away(self, time: float) -> bool:
         return any(begin <= time < end for begin, end in self.gaps)

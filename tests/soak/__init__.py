@@ -1,0 +1,1 @@
+"""A long run beside everything that can happen to an exporter: see ``python -m tests.soak --help``."""
