@@ -1,29 +1,46 @@
-"""The kinds of panels that the dashboards are made of, and how they are put on a page.
+"""The kinds of panels that the dashboards are made of, and their colors.
 
-They are of Grafana's classic model (schemaVersion 39), which every Grafana from 10 on can load from a file.
+They are of Grafana's classic model (schemaVersion 39), which every Grafana from 10 on can load from a file. Colors go
+by the names of Grafana's palette, which has others for a light page than for a dark one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-SCHEMA_VERSION = 39
-
 WIDTH = 24
+
+NOT_KNOWN = -2
+"""What an expression says where no exporter tells anything."""
 
 Json = dict[str, Any]
 
-SOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
+GOOD, HALF, WARN, BAD = "semi-dark-green", "yellow", "orange", "red"
+UNKNOWN = "#808080"
 
-GOOD = "green"
-
-WARN = "orange"
-
-BAD = "red"
-
-SHARE = ((None, GOOD), (0.8, WARN), (0.95, BAD))
+STATES: Mapping[str, str] = {
+    "established": "green",
+    "syn_sent": "light-blue",
+    "syn_recv": "blue",
+    "fin_wait1": "light-purple",
+    "fin_wait2": "purple",
+    "time_wait": "semi-dark-yellow",
+    "close": "#808080",
+    "close_wait": "orange",
+    "last_ack": "#00A3A3",
+    "listen": "dark-green",
+    "closing": "dark-purple",
+}
+"""One color for each state, on all panels; none is red, which is for what is wrong."""
 
 Steps = Sequence[tuple[float | None, str]]
+
+SHARE: Steps = ((None, GOOD), (0.5, HALF), (0.8, WARN), (0.95, BAD))
+NONE_IS_FINE: Steps = ((None, GOOD), (1, WARN))
+NONE_IS_GOOD: Steps = ((None, GOOD), (1, BAD))
+
+Words = Mapping[str, tuple[str, str]]
+"""What is said in place of a value, and in which color."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +62,6 @@ class Panel:
     queries: Sequence[Query]
     width: int
     height: int = 8
-    unit: str = "short"
     options: Json = field(default_factory=dict)
     defaults: Json = field(default_factory=dict)
     overrides: Sequence[Json] = ()
@@ -64,99 +80,137 @@ def thresholds(steps: Steps) -> Json:
     return {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in steps]}
 
 
-def colored(colors: Mapping[str, str]) -> list[Json]:
+def mappings(words: Words) -> list[Json]:
+    options = {
+        value: {"text": text, "color": color, "index": place}
+        for place, (value, (text, color)) in enumerate(words.items())
+    }
+    return [{"type": "value", "options": options}]
+
+
+def override(matcher: str, of: str, properties: Mapping[str, object]) -> Json:
+    return {
+        "matcher": {"id": matcher, "options": of},
+        "properties": [{"id": name, "value": value} for name, value in properties.items()],
+    }
+
+
+def fixed(colors: Mapping[str, str]) -> list[Json]:
     """Overrides that give series of these names their colors."""
     return [
-        {
-            "matcher": {"id": "byName", "options": name},
-            "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": color}}],
-        }
+        override("byName", name, {"color": {"mode": "fixed", "fixedColor": color}}) for name, color in colors.items()
+    ]
+
+
+def shaded(colors: Mapping[str, str]) -> list[Json]:
+    """Overrides that give series whose names end so shades of their colors."""
+    return [
+        override("byRegexp", f"/(^| ){name}$/", {"color": {"mode": "shades", "fixedColor": color}})
         for name, color in colors.items()
     ]
 
 
 def stat(  # noqa: PLR0913 - what a stat differs in
-    title: str, description: str, expression: str, steps: Steps, *, unit: str = "short", width: int = 4
+    title: str,
+    description: str,
+    query: str | Query,
+    steps: Steps,
+    *,
+    words: Words,
+    unit: str = "locale",
+    decimals: int | None = None,
 ) -> Panel:
+    """One number as of now, in words where there is nothing to count."""
+    asked = query if isinstance(query, Query) else Query(query, "", instant=True)
     return Panel(
         "stat",
         title,
         description,
-        [Query(expression)],
-        width,
-        4,
-        unit,
+        [asked],
+        6,
+        3,
         options={
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-            "colorMode": "background",
-            "graphMode": "area",
-            "justifyMode": "auto",
+            "colorMode": "background_solid",
+            "graphMode": "none",
+            "justifyMode": "center",
             "orientation": "auto",
-            "textMode": "value",
+            "textMode": "value_and_name" if asked.legend else "value",
             "wideLayout": True,
         },
         defaults={
+            "unit": unit,
             "color": {"mode": "thresholds"},
             "thresholds": thresholds(steps),
-            **({"decimals": 1} if unit == "percentunit" else {}),
+            "mappings": mappings({str(NOT_KNOWN): ("not known", UNKNOWN), **words}),
+            "noValue": "not known",
+            "decimals": decimals if decimals is not None else int(unit == "s"),
         },
     )
 
 
-def lines(
+def lines(  # noqa: PLR0913 - what lines differ in
     title: str,
     description: str,
     *queries: Query,
+    empty: str,
     width: int = 12,
     unit: str = "short",
-    colors: Mapping[str, str] | None = None,
+    least_top: float = 10,
+    shade: str = "",
+    overrides: Sequence[Json] = (),
 ) -> Panel:
-    """Lines over time, never stacked, with a legend that says the latest value and the largest."""
+    """Lines over time, never stacked. The axis reaches from zero to *least_top* at least."""
     return Panel(
         "timeseries",
         title,
         description,
         queries,
         width,
-        8,
-        unit,
         options={
-            "legend": {
-                "displayMode": "table",
-                "placement": "right",
-                "showLegend": True,
-                "calcs": ["lastNotNull", "max"],
-                "sortBy": "Last *",
-                "sortDesc": True,
-            },
+            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
             "tooltip": {"mode": "multi", "sort": "desc"},
         },
         defaults={
-            "color": {"mode": "palette-classic"},
+            "unit": unit,
+            "color": {"mode": "shades", "fixedColor": shade} if shade else {"mode": "palette-classic"},
             "min": 0,
-            "custom": {
-                "drawStyle": "line",
-                "lineWidth": 2,
-                "fillOpacity": 5,
-                "showPoints": "never",
-                "spanNulls": False,
-                "stacking": {"mode": "none", "group": "A"},
-            },
+            "noValue": empty,
+            "custom": _drawn_as_lines(least_top),
         },
-        overrides=colored(colors or {}),
+        overrides=overrides,
     )
 
 
-def bars(title: str, description: str, query: Query, *, width: int = 6) -> Panel:
-    """Shares of a limit, the nearest first."""
+def _drawn_as_lines(least_top: float) -> Json:
+    return {
+        "drawStyle": "line",
+        "lineWidth": 2,
+        "fillOpacity": 8,
+        "showPoints": "never",
+        "spanNulls": False,
+        "axisSoftMax": least_top,
+        "stacking": {"mode": "none", "group": "A"},
+    }
+
+
+def shares(title: str, description: str, *queries: Query, empty: str, width: int = 12) -> Panel:
+    """Lines of how much of a limit is in use, between nothing and all of it."""
+    drawn = lines(title, description, *queries, empty=empty, width=width, unit="percentunit", least_top=1)
+    drawn.defaults["max"] = 1
+    drawn.defaults["thresholds"] = thresholds([(None, "transparent"), *SHARE[2:]])
+    drawn.defaults["custom"] |= {"fillOpacity": 0, "thresholdsStyle": {"mode": "dashed"}}
+    return drawn
+
+
+def bars(title: str, description: str, query: Query, *, empty: str, width: int = 8) -> Panel:
+    """Shares of limits as of now, the nearest first."""
     return Panel(
         "bargauge",
         title,
         description,
         [query],
         width,
-        8,
-        "percentunit",
         options={
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
             "displayMode": "basic",
@@ -165,226 +219,116 @@ def bars(title: str, description: str, query: Query, *, width: int = 6) -> Panel
             "valueMode": "color",
             "namePlacement": "auto",
             "sizing": "auto",
-            "minVizHeight": 12,
-            "minVizWidth": 8,
-            "maxVizHeight": 40,
         },
-        defaults={"color": {"mode": "thresholds"}, "min": 0, "max": 1, "thresholds": thresholds(SHARE)},
+        defaults={
+            "unit": "percentunit",
+            "color": {"mode": "thresholds"},
+            "decimals": 1,
+            "min": 0,
+            "max": 1,
+            "thresholds": thresholds(SHARE),
+            "noValue": empty,
+        },
     )
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of a table, by the name that Grafana gives it."""
+class Link:
+    """Where a cell leads to."""
 
-    name: str
     title: str
-    unit: str = ""
-    steps: Steps = ()
-    link: str = ""
-    width: int = 0
+    url: str
 
-    def properties(self) -> list[Json]:
-        found: list[Json] = [{"id": "displayName", "value": self.title}]
-        if self.unit:
-            found.append({"id": "unit", "value": self.unit})
-        if self.steps:
-            cell = {"type": "color-background", "mode": "basic"}
-            found += [
-                {"id": "thresholds", "value": thresholds(self.steps)},
-                {"id": "custom.cellOptions", "value": cell},
-            ]
-        if self.link:
-            found.append({"id": "links", "value": [{"title": "Host and port", "url": self.link, "targetBlank": False}]})
-        if self.width:
-            found.append({"id": "custom.width", "value": self.width})
-        return found
+    def json(self) -> Json:
+        return {"title": self.title, "url": self.url, "targetBlank": False}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: a label of the series, or what an expression says of each."""
+
+    title: str
+    label: str = ""
+    expression: str = ""
+    unit: str = ""
+    cell: str = "auto"
+    steps: Steps = ()
+    mappings: Sequence[Json] = ()
+    links: Sequence[Link] = ()
+    width: int = 0
+    hidden: bool = False
+
+    def properties(self) -> Mapping[str, object]:
+        told: Mapping[str, object] = {
+            "displayName": self.title,
+            "noValue": "–",  # noqa: RUF001 - a dash, where a cell is empty
+            "unit": self.unit,
+            "custom.cellOptions": {"type": self.cell, **({"mode": "basic"} if self.cell == "gauge" else {})},
+            "thresholds": self.steps and thresholds(self.steps),
+            "mappings": self.mappings,
+            "links": [link.json() for link in self.links],
+            "custom.width": self.width,
+            "custom.minWidth": 0 if self.width else 150,
+            "custom.hidden": self.hidden,
+        }
+        more = {"percentunit": {"min": 0, "max": 1, "decimals": 0}, "s": {"decimals": 1}}.get(self.unit, {})
+        return {name: value for name, value in told.items() if value} | more
 
 
 def table(  # noqa: PLR0913 - what a table differs in
     title: str,
     description: str,
-    queries: Sequence[Query],
     columns: Sequence[Column],
     sort_by: str,
     *,
+    empty: str,
+    descending: bool = True,
     width: int = WIDTH,
-    height: int = 10,
+    height: int = 8,
 ) -> Panel:
-    """The queries side by side, joined by their labels, in the order of *columns*."""
-    hidden = ("Time", "__name__", "job")
+    """A row for each set of labels, by which the numbers are joined, as of now."""
+    asked = [column for column in columns if column.expression]
+    named = _names(columns, asked)
     return Panel(
         "table",
         title,
         description,
-        queries,
+        [Query(column.expression, "", instant=True) for column in asked],
         width,
         height,
-        "string",
         options={
             "showHeader": True,
             "cellHeight": "sm",
-            "sortBy": [{"displayName": sort_by, "desc": True}],
+            "sortBy": [{"displayName": sort_by, "desc": descending}],
             "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""},
         },
         defaults={
+            "unit": "string",
             "color": {"mode": "thresholds"},
-            "thresholds": thresholds(((None, GOOD),)),
+            "thresholds": thresholds(((None, "text"),)),
+            "noValue": empty,
             "custom": {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False},
         },
-        overrides=[
-            {"matcher": {"id": "byName", "options": one.name}, "properties": one.properties()} for one in columns
-        ],
-        transformations=[
-            {"id": "merge", "options": {}},
-            {
-                "id": "organize",
-                "options": {
-                    "excludeByName": dict.fromkeys(hidden, True),
-                    "indexByName": {one.name: place for place, one in enumerate(columns)},
-                    "renameByName": {},
-                },
-            },
-        ],
+        overrides=[override("byName", named[column.title], column.properties()) for column in columns],
+        transformations=_joined([named[column.title] for column in columns]),
     )
 
 
-def instant(expression: str) -> Query:
-    return Query(expression, instant=True)
+def _names(columns: Iterable[Column], asked: Sequence[Column]) -> Mapping[str, str]:
+    """What Grafana calls the columns, by their titles."""
+    labels = {column.title: column.label for column in columns if column.label}
+    if len(asked) == 1:
+        return labels | {asked[0].title: "Value"}
+    return labels | {column.title: f"Value #{reference(place)}" for place, column in enumerate(asked)}
 
 
-def or_zero(expression: str) -> str:
-    """Zero is a value: no panel is empty because nothing is wrong."""
-    return f"({expression}) or vector(0)"
+def _joined(names: Sequence[str]) -> list[Json]:
+    """By their labels, and in this order."""
+    order = {name: place for place, name in enumerate(names)}
+    organized = {"excludeByName": {"Time": True}, "indexByName": order, "renameByName": {}}
+    return [{"id": "merge", "options": {}}, {"id": "organize", "options": organized}]
 
 
-def drawn(panel: Panel, number: int, x: int, y: int) -> Json:
-    targets = [
-        {
-            "datasource": SOURCE,
-            "editorMode": "code",
-            "expr": query.expression,
-            "legendFormat": query.legend,
-            "refId": chr(ord("A") + place),
-            "instant": query.instant,
-            "range": not query.instant,
-            "format": "table" if panel.kind == "table" else "time_series",
-        }
-        for place, query in enumerate(panel.queries)
-    ]
-    return {
-        "id": number,
-        "type": panel.kind,
-        "title": panel.title,
-        "description": panel.description,
-        "gridPos": {"x": x, "y": y, "w": panel.width, "h": panel.height},
-        "datasource": SOURCE,
-        "targets": targets,
-        "options": panel.options,
-        "fieldConfig": {"defaults": {"unit": panel.unit, **panel.defaults}, "overrides": [*panel.overrides]},
-        "transformations": [*panel.transformations],
-    }
-
-
-def heading(row: Row, number: int, y: int) -> Json:
-    return {
-        "id": number,
-        "type": "row",
-        "title": row.title,
-        "collapsed": False,
-        "panels": [],
-        "gridPos": {"x": 0, "y": y, "w": WIDTH, "h": 1},
-    }
-
-
-def laid_out(rows: Sequence[Row]) -> list[Json]:
-    """Panels from left to right and from top to bottom."""
-    found: list[Json] = []
-    y = 0
-    for row in rows:
-        found.append(heading(row, len(found) + 1, y))
-        x, y, height = 0, y + 1, 0
-        for panel in row.panels:
-            if x + panel.width > WIDTH:
-                x, y, height = 0, y + height, 0
-            found.append(drawn(panel, len(found) + 1, x, y))
-            x, height = x + panel.width, max(height, panel.height)
-        y += height
-    return found
-
-
-def variable(name: str, label: str, query: str) -> Json:
-    return {
-        "name": name,
-        "label": label,
-        "type": "query",
-        "datasource": SOURCE,
-        "definition": query,
-        "query": {"query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery", "qryType": 1},
-        "refresh": 2,
-        "sort": 3 if name == "port" else 1,
-        "multi": True,
-        "includeAll": True,
-        "allValue": ".+",
-        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
-        "options": [],
-        "regex": "",
-        "hide": 0,
-    }
-
-
-DATASOURCE: Json = {
-    "name": "datasource",
-    "label": "Data source",
-    "type": "datasource",
-    "query": "prometheus",
-    "current": {},
-    "options": [],
-    "refresh": 1,
-    "regex": "",
-    "multi": False,
-    "includeAll": False,
-    "hide": 0,
-}
-
-
-def link(title: str, uid: str) -> Json:
-    return {
-        "title": title,
-        "type": "link",
-        "icon": "dashboard",
-        "url": f"/d/{uid}?${{datasource:queryparam}}&${{job:queryparam}}",
-        "keepTime": True,
-        "includeVars": False,
-        "targetBlank": False,
-        "asDropdown": False,
-        "tags": [],
-        "tooltip": title,
-    }
-
-
-def dashboard(  # noqa: PLR0913 - what a dashboard consists of
-    uid: str,
-    title: str,
-    rows: Sequence[Row],
-    *,
-    variables: Sequence[Json],
-    links: Sequence[Json],
-    annotations: Sequence[Json],
-) -> Json:
-    return {
-        "uid": uid,
-        "title": title,
-        "schemaVersion": SCHEMA_VERSION,
-        "version": 1,
-        "editable": False,
-        "graphTooltip": 1,
-        "tags": ["tcp", "tcp-state-exporter"],
-        "timezone": "browser",
-        "refresh": "1m",
-        "time": {"from": "now-3h", "to": "now"},
-        "annotations": {"list": [*annotations]},
-        "links": [*links],
-        "templating": {"list": [*variables]},
-        "panels": laid_out(rows),
-    }
+def reference(place: int) -> str:
+    """What Grafana calls the query at that place."""
+    return chr(ord("A") + place)
