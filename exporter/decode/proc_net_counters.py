@@ -14,6 +14,8 @@ from itertools import chain
 
 from exporter.errors import Malformed
 
+_LARGEST = (1 << 64) - 1
+
 Counters = Mapping[str, int]
 """By the kernel's name, for example ``TCPTimeWaitOverflow``."""
 
@@ -48,6 +50,9 @@ def _counters(section: str, names: Sequence[str], values: Sequence[str], wanted:
 
 def _number(word: str, name: str) -> int:
     try:
-        return int(word)
+        number = int(word)
     except ValueError:
-        raise Malformed(f"expected a number for {name}, found {word[:60]!r}") from None
+        number = _LARGEST + 1
+    if abs(number) > _LARGEST:
+        raise Malformed(f"expected a number for {name}, found {word[:60]!r}")
+    return number

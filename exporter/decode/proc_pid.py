@@ -24,6 +24,8 @@ from exporter.tcp.cgroups import telling
 _SOCKET = "socket:["
 _PID_NAMESPACE = "pid:["
 _OPEN_FILES = b"Max open files"
+_MOST_DIGITS = 20
+"""Of a number of 64 bits; what has more is none of the kernel's, and may be more than int() takes."""
 _DEAD = frozenset({b"Z", b"X"})
 _AT_STATE, _AT_PARENT, _AT_STARTED = 0, 1, 19
 """Of the fields behind the name."""
@@ -66,7 +68,7 @@ def life(content: bytes) -> Life:
 
 def pids(content: bytes) -> list[int]:
     """The numbers in cgroup.procs or /proc/PID/task/TID/children; 0 stands for a process of another PID namespace."""
-    return [int(word) for word in content.split() if word.isdigit()]
+    return [number for word in content.split() if (number := _number(word)) is not None]
 
 
 def descriptor_limit(content: bytes) -> int | None:
@@ -74,20 +76,24 @@ def descriptor_limit(content: bytes) -> int | None:
     for line in content.splitlines():
         if line.startswith(_OPEN_FILES):
             soft = line.removeprefix(_OPEN_FILES).split()[:1]
-            return int(soft[0]) if soft and soft[0].isdigit() else None
+            return _number(soft[0]) if soft else None
     return None
 
 
 def socket_inode(target: str) -> int | None:
     """The inode of the socket that a link in /proc/PID/fd leads to (``socket:[4711]``, fs/proc), or None."""
-    return _number(target, _SOCKET)
+    return _number_of(target, _SOCKET)
 
 
 def pid_namespace(target: str) -> int | None:
     """The number of the namespace that /proc/PID/ns/pid leads to (``pid:[4026531836]``, fs/proc/namespaces.c)."""
-    return _number(target, _PID_NAMESPACE)
+    return _number_of(target, _PID_NAMESPACE)
 
 
-def _number(target: str, kind: str) -> int | None:
+def _number_of(target: str, kind: str) -> int | None:
     number = target[len(kind) : -1] if target.startswith(kind) else ""
-    return int(number) if number.isdecimal() else None
+    return int(number) if number.isdecimal() and len(number) <= _MOST_DIGITS else None
+
+
+def _number(word: bytes) -> int | None:
+    return int(word) if word.isdigit() and len(word) <= _MOST_DIGITS else None

@@ -5,14 +5,18 @@ from collections.abc import Sequence
 from exporter.errors import Malformed
 
 _LAST_PORT = (1 << 16) - 1
+_LARGEST = (1 << 64) - 1
 
 
 def number(text: str) -> int:
     """One decimal number (proc_dointvec in kernel/sysctl.c). Raises Malformed."""
     try:
-        return int(text)
+        found = int(text)
     except ValueError:
-        raise Malformed(f"expected a number, found {_quoted(text)}") from None
+        found = _LARGEST + 1
+    if abs(found) > _LARGEST:
+        raise Malformed(f"expected a number, found {_quoted(text)}")
+    return found
 
 
 def most(text: str) -> int:

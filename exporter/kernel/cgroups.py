@@ -28,7 +28,7 @@ class Cgroups:
     """
 
     def __init__(self, root: Path | None = None, cpu: Callable[[], float] = time.thread_time) -> None:
-        self._root = root or next((place for place in ROOTS if (place / "cgroup.controllers").exists()), None)
+        self._root = root or next(filter(_is_mounted, ROOTS), None)
         self._cpu = cpu
         self._cgroups: dict[int, str] = {}
         self._next = 0.0
@@ -50,7 +50,7 @@ class Cgroups:
             return ()
         try:
             found = proc_pid.pids(Path(f"{self._root}{path}/cgroup.procs").read_bytes())
-        except OSError:  # also of a threaded cgroup, which has no processes of its own
+        except (OSError, ValueError):  # also of a threaded cgroup, which has no processes of its own, and of no path
             return ()
         return found if len(found) <= CROWD else ()
 
@@ -65,6 +65,13 @@ class Cgroups:
         kept = {cgroup_id: self.path(cgroup_id) for cgroup_id in cgroup_ids}
         self._cgroups = kept | dict(_walk(self._root))
         self._next = now + (self._cpu() - begun) / _SHARE
+
+
+def _is_mounted(root: Path) -> bool:
+    try:
+        return (root / "cgroup.controllers").exists()
+    except OSError:  # not to be seen by us
+        return False
 
 
 def _walk(root: Path) -> Iterator[tuple[int, str]]:

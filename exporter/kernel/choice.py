@@ -1,15 +1,14 @@
 """Which source is used: the first that works, or the one that the configuration names."""
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import math
+from collections.abc import Callable, Iterator, Sequence
 
 from exporter.errors import SourceUnavailable
 from exporter.kernel.procfs import Procfs
 from exporter.kernel.psutil_source import Psutil
 from exporter.kernel.sock_diag import SockDiag
 from exporter.kernel.source import Source
-from exporter.tcp.reading import Reading
 
 log = logging.getLogger(__name__)
 
@@ -24,29 +23,57 @@ def candidates(choice: str) -> Sequence[Make]:
     return tuple(SOURCES.values()) if choice == "auto" else (SOURCES[choice],)
 
 
+RETRY_SECONDS = 300.0
+"""Between two tries whether a better source than the one in use works by now."""
+
+
 class FirstThatWorks:
-    """The first of some sources that works; one that has been given up is not tried again."""
+    """The first of some sources that works; those that have been given up are tried anew every now and then.
+
+    What was in the way may be gone: a module has been loaded, a sandbox was mended. Times are monotonic seconds.
+    """
 
     def __init__(self, makers: Sequence[Make]) -> None:
-        first, *self._rest = makers
-        self._source = first()
+        self._makers = makers
+        self._place = 0
+        """Of the source in use, among the makers."""
+        self._source = makers[0]()
+        self._next_try = -math.inf
 
     @property
-    def name(self) -> str:
-        """The name of the source in use."""
-        return self._source.name
+    def source(self) -> Source:
+        """The source in use."""
+        return self._source
 
-    def reading(self, *, silences: bool = False) -> AbstractContextManager[Reading]:
-        """See ``Source.reading``."""
-        return self._source.reading(silences=silences)
-
-    def give_up(self, unavailable: SourceUnavailable) -> None:
+    def give_up(self, unavailable: SourceUnavailable, now: float) -> None:
         """Go on with the next source, since the one in use is *unavailable*; raise that if it is the last."""
-        if not self._rest:
+        place = self._place + 1
+        if place == len(self._makers):
+            self._next_try = now  # a sample that fails anyway is not spoiled by a try
             raise unavailable
-        blocked, self._source = self._source, self._rest.pop(0)()
-        blocked.close()
+        blocked = self._source
+        self._use(place, self._makers[place](), now)
         log.warning("source %s does not work here, using %s: %s", blocked.name, self._source.name, unavailable)
+
+    def better(self, now: float) -> Iterator[tuple[int, Source]]:
+        """The sources before the one in use with their places, the best first, if it is time to try them."""
+        if now >= self._next_try:
+            self._next_try = now + RETRY_SECONDS
+            yield from ((place, make()) for place, make in enumerate(self._makers[: self._place]))
+
+    def go_back(self, place: int, source: Source, now: float) -> None:
+        """Use a *source* that ``better`` gave: it works by now."""
+        lesser = self._source
+        self._use(place, source, now)
+        log.info("source %s works, using it again in place of %s", source.name, lesser.name)
+
+    def hurry(self) -> None:
+        """Try the better sources with the next sample."""
+        self._next_try = -math.inf
+
+    def _use(self, place: int, source: Source, now: float) -> None:
+        self._source.close()
+        self._place, self._source, self._next_try = place, source, now + RETRY_SECONDS
 
     def close(self) -> None:
         """Close the source in use."""

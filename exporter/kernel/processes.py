@@ -107,5 +107,5 @@ def named(pid: int) -> Process:
 
     try:
         return Process(pid, psutil.Process(pid).name(), "")
-    except psutil.Error:
+    except (psutil.Error, OSError, ValueError):
         return NO_PROCESS

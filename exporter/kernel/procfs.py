@@ -33,8 +33,7 @@ class Procfs:
     @contextmanager
     def reading(self, *, silences: bool = False) -> Iterator[Reading]:  # noqa: ARG002 - not told
         """See ``Source.reading``."""
-        if not self._tables[0].exists():
-            raise SourceUnavailable(f"no {self._tables[0]}")
+        _require(self._tables[0])
         with ExitStack() as opened:
             tables = [opened.enter_context(closing(_lines(table))) for table in self._tables]
             heads = [_head(lines) for lines in tables]
@@ -42,6 +41,14 @@ class Procfs:
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+
+def _require(table: Path) -> None:
+    """Raises SourceUnavailable where *table* is not there, or not to be seen."""
+    try:
+        table.stat()
+    except OSError as error:
+        raise SourceUnavailable(f"no {table}: {error.strerror}") from error
 
 
 def _head(lines: Iterator[bytes]) -> Sequence[bytes]:
@@ -79,6 +86,8 @@ def _lines(table: Path) -> Generator[bytes, None, None]:
                 chunk = file.read(CHUNK)
     except FileNotFoundError:
         return
+    except PermissionError as error:
+        raise SourceUnavailable(f"{table} may not be read: {error}") from error
     except OSError as error:
         raise ReadFailed(f"cannot read {table}: {error}") from error
     proc_net_tcp.complete(rest, last=True)

@@ -32,6 +32,8 @@ def net_connections() -> Sequence[Connection]:
         import psutil  # noqa: PLC0415 - a megabyte that only this source needs
     except ImportError as error:
         raise SourceUnavailable(f"no psutil: {error}") from error
+    except OSError as error:
+        raise ReadFailed(f"psutil cannot be loaded: {error}") from error
     if sys.platform == "linux":
         with Procfs().reading():
             pass  # psutil reads the same tables, and takes one without a heading for one without sockets
@@ -41,6 +43,8 @@ def net_connections() -> Sequence[Connection]:
         raise SourceUnavailable(f"psutil may not list connections: {error}") from error
     except (psutil.Error, OSError) as error:
         raise ReadFailed(f"psutil cannot list connections: {error}") from error
+    except (RuntimeError, ValueError) as error:
+        raise Malformed(f"psutil: {error}") from error
 
 
 class Psutil:

@@ -41,6 +41,14 @@ _SILENT = sum(1 << state for state in SILENT)
 
 _FAMILIES = (int(socket.AF_INET), int(socket.AF_INET6))
 _UNSUPPORTED = {errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.EPERM, errno.EACCES}
+_FORBIDDEN = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ECONNREFUSED}
+"""To send or to receive: by a sandbox, or SELinux; or nobody is there to answer."""
+_SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+"""What there is none left of for the moment does not say that a source does not work."""
+_NO_MODULE = ", which has not loaded its modules inet_diag and tcp_diag (modprobe tcp_diag)"
+
+_TIMEVALS = (struct.Struct("@ll"), struct.Struct("@qq"))
+"""Seconds and microseconds, as struct __kernel_old_timeval and struct __kernel_sock_timeval."""
 
 
 class Walk(NamedTuple):
@@ -55,15 +63,39 @@ class Walk(NamedTuple):
 def connect() -> socket.socket:
     """A netlink socket for the network namespace of this thread.
 
-    Raises SourceUnavailable where there is no AF_NETLINK, or a sandbox forbids it.
+    Raises SourceUnavailable where there is no AF_NETLINK, or a sandbox forbids it, and ReadFailed where it is scarce.
     """
     try:
         found = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
-    except (AttributeError, OSError) as error:
+    except AttributeError as error:
         raise SourceUnavailable(f"no netlink socket: {error}") from error
-    # Not settimeout(): that would cost a poll(2) for each of a thousand datagrams.
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", TIMEOUT_SECONDS, 0))
+    except OSError as error:
+        raise _not_opened(error) from error
+    try:
+        _bound_waiting(found)
+    except OSError as error:
+        found.close()
+        raise _not_opened(error) from error
     return found
+
+
+def _not_opened(error: OSError) -> SourceUnavailable | ReadFailed:
+    return (ReadFailed if error.errno in _SCARCE else SourceUnavailable)(f"no netlink socket: {error}")
+
+
+def _bound_waiting(netlink_socket: socket.socket) -> None:
+    """Wait TIMEOUT_SECONDS for a datagram at most. Raises OSError.
+
+    SO_RCVTIMEO takes two longs. Where time_t is longer than a long, as on 32-bit ARM since it counts beyond 2038, the C
+    library's name means SO_RCVTIMEO_NEW, which takes two words of 64 bits and refuses less (sock_copy_user_timeval in
+    net/core/sock.c). The other way round nothing is refused: the first two longs of the words would count. Not
+    settimeout(): that would cost a poll(2) for each of a thousand datagrams.
+    """
+    longs, words = (form.pack(TIMEOUT_SECONDS, 0) for form in _TIMEVALS)
+    try:
+        netlink_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, longs)
+    except OSError:
+        netlink_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, words)
 
 
 class SockDiag:
@@ -100,7 +132,9 @@ class SockDiag:
             if refusal.errno not in _UNSUPPORTED:
                 raise
             if self._families:
-                raise SourceUnavailable(f"no dump of TCP sockets: {refusal}") from refusal
+                self._families = ()  # a module may be loaded by the next time
+                hint = _NO_MODULE if refusal.errno == errno.ENOENT else ""
+                raise SourceUnavailable(f"no dump of TCP sockets: {refusal}{hint}") from refusal
         self.close()
         self._families = _FAMILIES
         return self._listeners_or_fall_back()
@@ -180,7 +214,7 @@ def _send(netlink_socket: socket.socket, request: bytes) -> None:
     try:
         netlink_socket.send(request)
     except OSError as error:
-        raise ReadFailed(f"cannot ask for a dump: {error}") from error
+        raise _failed("ask for", error) from error
 
 
 def _receive(netlink_socket: socket.socket, buffer: memoryview) -> int:
@@ -190,9 +224,13 @@ def _receive(netlink_socket: socket.socket, buffer: memoryview) -> int:
     except BlockingIOError as error:
         raise TimedOut(f"no answer from the kernel in {TIMEOUT_SECONDS} s") from error
     except OSError as error:
-        raise ReadFailed(f"cannot receive a dump: {error}") from error
+        raise _failed("receive", error) from error
     if flags & socket.MSG_TRUNC:
         raise Truncated(f"a datagram was longer than {MAX_DATAGRAM} bytes")
     if sender[0]:
         raise Malformed(f"an answer from process {sender[0]}, expected the kernel")
     return length
+
+
+def _failed(what: str, error: OSError) -> SourceUnavailable | ReadFailed:
+    return (SourceUnavailable if error.errno in _FORBIDDEN else ReadFailed)(f"cannot {what} a dump: {error}")

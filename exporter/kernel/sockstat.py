@@ -65,7 +65,7 @@ class ClosedSockets:
         for pid in pids:
             try:
                 found.setdefault(processes.network(self._proc, pid), pid)
-            except FileNotFoundError:  # it has ended
+            except (FileNotFoundError, ProcessLookupError):  # it has ended
                 continue
             except OSError:
                 return {}
@@ -79,7 +79,7 @@ class ClosedSockets:
 
     def _value(self, pid: int | str, file: str, section: str, name: str) -> int:
         try:
-            text = (self._proc / str(pid) / "net" / file).read_text()
+            text = (self._proc / str(pid) / "net" / file).read_text("ascii", "replace")
         except FileNotFoundError:
             if (self._proc / "self" / "net" / file).exists():
                 raise

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-_RELAXES = 0.9
-"""How fast a stretched interval comes back, per sample: one cheap sample is no proof that the next is."""
+PAID_WITHIN = 60.0
+"""Seconds in which a debt is paid, while samples go on."""
+OWED_SECONDS = 30.0
+"""What sampling may take in so many seconds, it may owe at most; for what is beyond, the next sample waits."""
 
 
 @dataclass(frozen=True)
@@ -11,6 +13,10 @@ class Pace:
     """Ticks *interval* seconds apart, or further where sampling would take more than *max_cpu* of one core.
 
     Ticks do not drift: each follows from the one before, not from when its sample ended.
+
+    What two samples in turn take is what samples take. What one takes beyond that, to look through all cgroups or to
+    find the first owners, comes once in a while: it is owed, and paid by and by. So whatever samples take, in no time
+    is more spent than *max_cpu* of it and what may be owed.
     """
 
     configured: float
@@ -22,22 +28,36 @@ class Pace:
     """Seconds between ticks now in force."""
     skipped: int = 0
     """Ticks that passed while a sample was still being taken, ever."""
+    last: float = 0.0
+    """Seconds of processor time that the last sample took."""
+    owed: float = 0.0
+    """Seconds of processor time that the share has not paid for when the next sample is due."""
 
     @property
     def allowance(self) -> float:
-        """Seconds of processor time that a sample may take without stretching the interval."""
-        return self.interval * self.max_cpu
+        """Seconds of processor time that a sample may take without stretching the configured interval."""
+        return self.configured * self.max_cpu
 
     def after(self, now: float, cpu: float) -> "Pace":
         """The pace after a sample that ended at *now* and took *cpu* seconds of processor time."""
-        interval = max(self.configured, cpu / self.max_cpu, self.interval * _RELAXES)
+        interval = self._interval(min(self.last, cpu), self.owed + cpu)
         due = self.due + interval
         missed = int((now - due) // interval) + 1 if due <= now else 0
-        return replace(self, interval=interval, due=due + missed * interval, skipped=self.skipped + missed)
+        due += missed * interval
+        owed = max(0.0, self.owed + cpu - self.max_cpu * (due - self.due))
+        return replace(self, interval=interval, due=due, skipped=self.skipped + missed, last=cpu, owed=owed)
+
+    def _interval(self, usual: float, owed: float) -> float:
+        """Seconds in which the share pays for a *usual* sample and a part of what is *owed* besides."""
+        most = self.max_cpu * OWED_SECONDS
+        paid = min(owed - usual, most) / PAID_WITHIN
+        return max(self.configured, usual / (self.max_cpu - paid), (owed - most) / self.max_cpu)
 
     def follow(self, configured: float, max_cpu: float, now: float) -> "Pace":
-        """The pace by another configuration: a sample at once, then its interval."""
-        return replace(self, configured=configured, max_cpu=max_cpu, interval=configured, due=now)
+        """The pace by another configuration: a sample at once, then its interval; what is owed by then stays so."""
+        unpaid = self.owed + self.max_cpu * max(0.0, self.due - now)
+        owed = unpaid / self.max_cpu * max_cpu
+        return replace(self, configured=configured, max_cpu=max_cpu, interval=configured, due=now, owed=owed)
 
 
 def start(configured: float, max_cpu: float, now: float) -> Pace:

@@ -7,9 +7,10 @@ from exporter.count.census import Besides, Count, are_ports_counted, blank
 from exporter.count.report import Sample
 from exporter.count.stuck import Tell
 from exporter.count.watched import Read, WatchedSockets
-from exporter.errors import Interrupted, SourceUnavailable
+from exporter.errors import Interrupted, SampleError, SourceUnavailable
 from exporter.kernel.choice import FirstThatWorks, Make, candidates
 from exporter.kernel.limits import LimitsReader
+from exporter.kernel.source import Source
 from exporter.sampling.clocks import Clocks
 from exporter.sampling.whose import Whose
 from exporter.settings.config import Config
@@ -32,7 +33,7 @@ class Sampling:
         sources: Callable[[str], Sequence[Make]] = candidates,
     ) -> None:
         self._config, self._clocks, self._sources = config, clocks, sources
-        self._source = FirstThatWorks(sources(config.source))
+        self._chosen = FirstThatWorks(sources(config.source))
         self._limits = LimitsReader()
         self._whose = Whose(clocks)
         self._ports_in_use: int | None = None
@@ -41,21 +42,22 @@ class Sampling:
     @property
     def source(self) -> str:
         """The name of the source in use."""
-        return self._source.name
+        return self._chosen.source.name
 
     def follow(self, config: Config) -> None:
         """Go by another *config*."""
         if config.source != self._config.source:
-            self._source.close()
-            self._source = FirstThatWorks(self._sources(config.source))
-            self._forget_sockets()
+            self._chosen.close()
+            self._chosen = FirstThatWorks(self._sources(config.source))
+            self._watch(WatchedSockets())
+        self._chosen.hurry()
         self._memory.book.follow(config.ports)
         self._limits.forget()
         self._config = config
 
     def close(self) -> None:
         """Close the source."""
-        self._source.close()
+        self._chosen.close()
 
     def take(self, seconds: float = math.inf) -> Sample:
         """Take one sample, in about so many *seconds* of processor time. Raises SampleError or SourceUnavailable."""
@@ -73,24 +75,43 @@ class Sampling:
 
     def _read(self, limits: Limits, now: float) -> tuple[Count, Reading]:
         """Read by the first source that works; one that turns out not to is given up."""
+        if found := self._read_better(limits, now):
+            return found
         while True:
             try:
                 return self._read_undisturbed(limits, now)
             except SourceUnavailable as unavailable:
-                self._source.give_up(unavailable)
-                self._forget_sockets()
+                self._chosen.give_up(unavailable, now)
+                self._watch(WatchedSockets())
+
+    def _read_better(self, limits: Limits, now: float) -> tuple[Count, Reading] | None:
+        """Read by a better source than the one in use, if it is time to try and one works by now.
+
+        Where none does, whatever is in the way, the one in use knows all that it knew.
+        """
+        for place, source in self._chosen.better(now):
+            unknown = WatchedSockets()
+            try:
+                found = self._attempt(source, unknown, limits, now)
+            except (SourceUnavailable, SampleError):
+                source.close()
+            else:
+                self._chosen.go_back(place, source, now)
+                self._watch(unknown)
+                return found
+        return None
 
     def _read_undisturbed(self, limits: Limits, now: float) -> tuple[Count, Reading]:
         """A reading that was interrupted is tried once more."""
+        source, watched = self._chosen.source, self._memory.watched
         try:
-            return self._attempt(limits, now)
+            return self._attempt(source, watched, limits, now)
         except Interrupted:
-            return self._attempt(limits, now)
+            return self._attempt(source, watched, limits, now)
 
-    def _attempt(self, limits: Limits, now: float) -> tuple[Count, Reading]:
-        memory = self._memory
-        seen = memory.watched.seen(now)
-        with self._source.reading(silences=seen.asks) as reading:
+    def _attempt(self, source: Source, watched: WatchedSockets, limits: Limits, now: float) -> tuple[Count, Reading]:
+        memory, seen = self._memory, watched.seen(now)
+        with source.reading(silences=seen.asks) as reading:
             roles = memory.services.roles(reading.listeners, self._config.ports.server, limits.ephemeral, now)
             besides = Besides(
                 SharedPorts() if memory.services.is_looking(now) else None,
@@ -102,6 +123,6 @@ class Sampling:
                 count.add(batch)
         return count, reading
 
-    def _forget_sockets(self) -> None:
-        """Each source knows them by keys of its own."""
-        self._memory = self._memory._replace(watched=WatchedSockets())
+    def _watch(self, watched: WatchedSockets) -> None:
+        """Forget all others: each source knows sockets by keys of its own."""
+        self._memory = self._memory._replace(watched=watched)

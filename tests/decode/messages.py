@@ -1,6 +1,7 @@
 """Netlink messages as the kernel sends them, made byte by byte."""
 
 import struct
+import sys
 from collections.abc import Iterable
 
 SEQUENCE = 0x1234ABCD
@@ -14,6 +15,11 @@ LOOPBACK = b"\x7f\0\0\1".ljust(16, b"\0")
 AF_INET, AF_INET6 = 2, 10
 INFO, SHUTDOWN, MARK, CGROUP_ID = 2, 8, 15, 21
 """Attributes INET_DIAG_..., of which SHUTDOWN is a single byte."""
+
+
+def native(field: bytes) -> bytes:
+    """A number that is written here as a little-endian host has it, as this host has it."""
+    return field if sys.byteorder == "little" else field[::-1]
 
 
 def message(body: bytes, kind: int = 18, flags: int = 2, sequence: int = SEQUENCE) -> bytes:

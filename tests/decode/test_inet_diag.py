@@ -29,24 +29,30 @@ from tests.decode.messages import (
     cgroup_id,
     info,
     message,
+    native,
     stream,
 )
 
-# As a little-endian host sends it.
 GOLDEN = (
-    b"\x60\0\0\0"  # nlmsg_len: 96
-    b"\x12\0\x02\0"  # nlmsg_type: TCPDIAG_GETSOCK, nlmsg_flags: NLM_F_MULTI
-    b"\xcd\xab\x34\x12\x4d\0\0\0"  # nlmsg_seq, nlmsg_pid
-    b"\x02\x05\x03\0"  # AF_INET, FIN_WAIT2, timer 3, no retransmissions
-    b"\x1f\x90\xc0\x00"  # ports 8080 and 49152
-    b"\x0a\x63\0\x02" + bytes(12) + b"\x0a\x63\0\x01" + bytes(12) +  # 10.99.0.2, 10.99.0.1
-    b"\x02\0\0\0"  # idiag_if
-    b"\x2a\0\0\0\0\0\0\x01"  # idiag_cookie
-    b"\x10\x27\0\0"  # idiag_expires: 10 s
-    b"\x05\0\0\0\x07\0\0\0"  # idiag_rqueue, idiag_wqueue
-    b"\0\0\0\0\0\0\0\0"  # idiag_uid, idiag_inode
-    b"\x08\0\x0f\0\0\0\0\0"  # INET_DIAG_MARK
-)  # fmt: skip
+    native(b"\x60\0\0\0")  # nlmsg_len: 96
+    + native(b"\x12\0")  # nlmsg_type: TCPDIAG_GETSOCK
+    + native(b"\x02\0")  # nlmsg_flags: NLM_F_MULTI
+    + native(b"\xcd\xab\x34\x12")  # nlmsg_seq
+    + native(b"\x4d\0\0\0")  # nlmsg_pid
+    + b"\x02\x05\x03\0"  # AF_INET, FIN_WAIT2, timer 3, no retransmissions
+    + b"\x1f\x90\xc0\x00"  # ports 8080 and 49152
+    + b"\x0a\x63\0\x02".ljust(16, b"\0")  # 10.99.0.2
+    + b"\x0a\x63\0\x01".ljust(16, b"\0")  # 10.99.0.1
+    + native(b"\x02\0\0\0")  # idiag_if
+    + native(b"\x2a\0\0\0\0\0\0\x01")  # idiag_cookie
+    + native(b"\x10\x27\0\0")  # idiag_expires: 10 s
+    + native(b"\x05\0\0\0")  # idiag_rqueue
+    + native(b"\x07\0\0\0")  # idiag_wqueue
+    + b"\0\0\0\0\0\0\0\0"  # idiag_uid, idiag_inode
+    + native(b"\x08\0")  # nla_len
+    + native(b"\x0f\0")  # nla_type: INET_DIAG_MARK
+    + b"\0\0\0\0"
+)
 
 OPEN = [*COUNTED, *WATCHED]
 """The states that a dump of all but listening sockets can have."""

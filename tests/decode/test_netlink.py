@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from exporter.decode import netlink
 from exporter.decode.netlink import Run
 from exporter.errors import Interrupted, KernelRefused, Malformed, SampleError, Truncated
-from tests.decode.messages import SEQUENCE, done, error, message, stream
+from tests.decode.messages import SEQUENCE, done, error, message, native, stream
 
 BODIES = st.lists(st.sampled_from([b"\x02" * 80, b"\x0a" * 80, b"\x02" * 108, b"\x0a" * 108]), max_size=60)
 OTHER_BODIES = st.lists(st.sampled_from([b"\x02" * 80, b"\x02" * 88, b"\x02" * 108, b"\x02" * 200, b""]), max_size=30)
@@ -23,12 +23,12 @@ def by_length(run: Run) -> list[tuple[int, list[bytes]]]:
 
 def test_a_request_is_the_bytes_that_the_kernel_documents() -> None:
     expected = (
-        b"\x18\0\0\0"  # nlmsg_len: 24
-        b"\x12\0"  # nlmsg_type: TCPDIAG_GETSOCK
-        b"\x01\x03"  # nlmsg_flags: NLM_F_REQUEST | NLM_F_DUMP
-        b"\x2a\0\0\0"  # nlmsg_seq: 42
-        b"\0\0\0\0"  # nlmsg_pid: the kernel knows
-        b"question"
+        native(b"\x18\0\0\0")  # nlmsg_len: 24
+        + native(b"\x12\0")  # nlmsg_type: TCPDIAG_GETSOCK
+        + native(b"\x01\x03")  # nlmsg_flags: NLM_F_REQUEST | NLM_F_DUMP
+        + native(b"\x2a\0\0\0")  # nlmsg_seq: 42
+        + b"\0\0\0\0"  # nlmsg_pid: the kernel knows
+        + b"question"
     )
 
     assert netlink.request(18, 42, b"question") == expected

@@ -1,3 +1,4 @@
+import sys
 from contextlib import suppress
 from itertools import product
 
@@ -12,15 +13,31 @@ from exporter.tcp.sockets import Ends, Listener, Socket
 from exporter.tcp.states import COUNTED, WATCHED, State, Timer
 
 HEADING = b"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
+
+
+def native(words: bytes) -> bytes:
+    """An address in hexadecimal that is written here as a little-endian host has it, as this host has it."""
+    each = [bytes.fromhex(words[at : at + 8].decode()) for at in range(0, len(words), 8)]
+    return b"".join(word if sys.byteorder == "little" else word[::-1] for word in each).hex().upper().encode()
+
+
 LISTEN = (
-    b"   0: 0100007F:1F90 00000000:0000 0A 00000000:00000003 00:00000000 00000000     0        0 4711 1 "
+    b"   0: "
+    + native(b"0100007F")
+    + b":1F90 00000000:0000 0A 00000000:00000003 00:00000000 00000000     0        0 4711 1 "
     b"0000000000000000 100 0 0 10 0"
 )
+V4_LOCAL = native(b"0263630A")
 TIME_WAIT = (
-    b"   1: 0263630A:1F90 0163630A:C000 06 00000000:00000000 03:00000A8C 00000000     0        0 0 3 0000000000000000"
+    b"   1: "
+    + V4_LOCAL
+    + b":1F90 "
+    + native(b"0163630A")
+    + b":C000 06 00000000:00000000 03:00000A8C 00000000     0        0 0 3 0000000000000000"
 )
+V6_LOCAL = native(b"0000000000000000FFFF00000263630A")
 V6 = (
-    b"   2: 0000000000000000FFFF00000263630A:0050 0000000000000000FFFF00000163630A:D431 08 00000000:00000001 "
+    b"   2: " + V6_LOCAL + b":0050 " + native(b"0000000000000000FFFF00000163630A") + b":D431 08 00000000:00000001 "
     b"00:00000000 00000000  1000        0 99 1 0000000000000000 20 4 0 10 -1"
 )
 LISTEN_WITHOUT_INODE = LISTEN.replace(b" 4711 1 ", b" 0 1 ")
@@ -62,8 +79,8 @@ def test_an_ipv6_line_is_read_like_any_other() -> None:
 
 def test_addresses_stand_in_network_order_in_16_bytes_each() -> None:
     """The file has words in the order of the host."""
-    words = b"0DB80120" + b"03020100" + b"07060504" + b"0B0A0908"
-    found = proc_net_tcp.socket(V6.replace(b"0000000000000000FFFF00000263630A", words))
+    words = native(b"0DB8012003020100070605040B0A0908")
+    found = proc_net_tcp.socket(V6.replace(V6_LOCAL, words))
 
     assert found.addresses == bytes.fromhex("2001b80d 00010203 04050607 08090a0b 00000000 00000000 0000ffff 0a636301")
     assert proc_net_tcp.socket(TIME_WAIT).addresses == bytes.fromhex("0a636302" + 12 * "00" + "0a636301" + 12 * "00")
@@ -141,10 +158,10 @@ def test_a_file_that_ends_within_a_line_is_truncated() -> None:
         (b"0: 0100007F:1F90 00000000:0000", "at least 10 columns"),
         (TIME_WAIT.replace(b" 06 ", b" 0C "), "a state from 01 to 0B"),
         (TIME_WAIT[:60], "at least 10 columns"),
-        (TIME_WAIT.replace(b"0263630A:1F90", b"0263630A"), "ADDRESS:PORT"),
-        (TIME_WAIT.replace(b"0263630A:1F90", b"0263630A:1F9"), "ADDRESS:PORT"),
-        (TIME_WAIT.replace(b"0263630A:1F90", b"0263:1F90"), "ADDRESS:PORT"),
-        (TIME_WAIT.replace(b"0263630A:1F90", b"0263630A:XYZW"), "ADDRESS:PORT"),
+        (TIME_WAIT.replace(V4_LOCAL + b":1F90", V4_LOCAL), "ADDRESS:PORT"),
+        (TIME_WAIT.replace(b":1F90", b":1F9"), "ADDRESS:PORT"),
+        (TIME_WAIT.replace(V4_LOCAL, V4_LOCAL[:4]), "ADDRESS:PORT"),
+        (TIME_WAIT.replace(b":1F90", b":XYZW"), "ADDRESS:PORT"),
     ],
 )
 def test_a_garbled_line_is_malformed_and_quoted(line: bytes, expected: str) -> None:
@@ -159,7 +176,7 @@ def test_an_address_that_is_no_hexadecimal_number_is_malformed_in_every_state(st
     assert proc_net_tcp.socket(line).state is state
 
     with pytest.raises(Malformed, match="/proc/net/tcp: expected"):
-        proc_net_tcp.socket(line.replace(b"0263630A", address))
+        proc_net_tcp.socket(line.replace(V4_LOCAL, address))
 
 
 def test_a_garbled_queue_is_malformed() -> None:

@@ -1,14 +1,20 @@
 """Which source is used, and what becomes of a sample whose source is disturbed, or turns out not to work here."""
 
+import logging
+import os
+import resource
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
 from exporter.count.census import Census
-from exporter.errors import Interrupted, Malformed, SourceUnavailable
-from exporter.kernel.choice import SOURCES, FirstThatWorks, candidates
-from exporter.kernel.sock_diag import SockDiag
+from exporter.errors import Interrupted, Malformed, ReadFailed, SourceUnavailable
+from exporter.kernel import choice
+from exporter.kernel.choice import RETRY_SECONDS, SOURCES, FirstThatWorks, candidates
+from exporter.kernel.procfs import Procfs
+from exporter.kernel.sock_diag import SockDiag, connect
 from exporter.kernel.source import Source
 from exporter.sampling.clocks import Clocks
 from exporter.sampling.sample import Sampling
@@ -70,9 +76,15 @@ def giving(source: Source) -> Callable[[], Source]:
     return lambda: source
 
 
-def sampling(*sources: Source) -> Sampling:
-    """At a time that stands still."""
-    clocks = Clocks(monotonic=lambda: 0.0, wall=lambda: 0.0, cpu=lambda: 0.0)
+class Time:
+    """A time that stands still until a test moves it."""
+
+    now = 0.0
+
+
+def sampling(*sources: Source, time: Time | None = None) -> Sampling:
+    at = time or Time()
+    clocks = Clocks(monotonic=lambda: at.now, wall=lambda: 0.0, cpu=lambda: 0.0)
     return Sampling(Config(), clocks, lambda _: list(map(giving, sources)))
 
 
@@ -104,7 +116,7 @@ def test_a_source_is_made_when_its_turn_comes() -> None:
     chosen = FirstThatWorks([making("sock_diag"), making("procfs"), making("psutil")])
     assert made == ["sock_diag"]
 
-    chosen.give_up(BLOCKED)
+    chosen.give_up(BLOCKED, 0.0)
     assert made == ["sock_diag", "procfs"]
 
 
@@ -112,9 +124,9 @@ def test_readings_are_of_the_source_in_use() -> None:
     first, second = Script("sock_diag", [ESTABLISHED]), Script("procfs", [CLOSE_WAIT])
     chosen = FirstThatWorks([giving(first), giving(second)])
 
-    assert take(chosen, silences=True).counts == {State.LISTEN: 1, State.ESTABLISHED: 1}
-    chosen.give_up(BLOCKED)
-    assert take(chosen).counts == {State.LISTEN: 1, State.CLOSE_WAIT: 1}
+    assert take(chosen.source, silences=True).counts == {State.LISTEN: 1, State.ESTABLISHED: 1}
+    chosen.give_up(BLOCKED, 0.0)
+    assert take(chosen.source).counts == {State.LISTEN: 1, State.CLOSE_WAIT: 1}
     assert (first.silences, second.silences) == ([True], [False])
 
 
@@ -122,9 +134,9 @@ def test_a_source_that_is_given_up_is_closed_and_it_is_said_why(caplog: pytest.L
     first, second = Script("sock_diag"), Script("procfs")
     chosen = FirstThatWorks([giving(first), giving(second)])
 
-    chosen.give_up(BLOCKED)
+    chosen.give_up(BLOCKED, 0.0)
 
-    assert chosen.name == "procfs"
+    assert chosen.source is second
     assert (first.closed, second.closed) == (True, False)
     assert caplog.messages == [SWITCHED]
 
@@ -134,9 +146,9 @@ def test_the_last_source_is_never_given_up() -> None:
     chosen = FirstThatWorks([giving(only)])
 
     with pytest.raises(SourceUnavailable, match="seccomp"):
-        chosen.give_up(BLOCKED)
+        chosen.give_up(BLOCKED, 0.0)
 
-    assert chosen.name == "procfs"
+    assert chosen.source is only
     assert not only.closed
 
 
@@ -183,7 +195,9 @@ def test_what_an_interrupted_attempt_has_shown_is_not_counted() -> None:
     assert source.silences == [True, True]
 
 
-def test_a_blocked_source_is_followed_by_the_next_once_and_for_all(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_blocked_source_is_followed_by_the_next_and_not_asked_for_each_sample(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     blocked, next_one = Refusing("sock_diag"), Script("procfs", [CLOSE_WAIT], [CLOSE_WAIT])
     samples = sampling(blocked, next_one)
 
@@ -245,3 +259,151 @@ def test_a_source_that_fails_is_not_given_up_nor_asked_again_at_once() -> None:
     assert totals(samples.take().census) == {State.CLOSE_WAIT: 1}
     assert samples.source == "sock_diag"
     assert not failing.closed
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """About sources."""
+    return [record.message for record in caplog.records if record.name == choice.__name__]
+
+
+WORKS = "source sock_diag works, using it again in place of procfs"
+
+
+def test_a_source_that_was_blocked_is_tried_anew_after_some_minutes_and_used_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    time = Time()
+    mended, lesser = Script("sock_diag", [BLOCKED], [ESTABLISHED]), Script("procfs", [CLOSE_WAIT], [CLOSE_WAIT])
+    samples = sampling(mended, lesser, time=time)
+    with caplog.at_level(logging.INFO):
+        samples.take()
+        time.now += RETRY_SECONDS - 1
+        assert totals(samples.take().census) == {State.CLOSE_WAIT: 1}
+
+        time.now += 1
+        assert totals(samples.take().census) == {State.ESTABLISHED: 1}
+
+    assert samples.source == "sock_diag"
+    assert lesser.closed
+    assert said(caplog) == [SWITCHED, WORKS]
+
+
+@pytest.mark.parametrize("hindrance", [BLOCKED, Malformed("odd"), Interrupted("changed"), ReadFailed("none left")])
+def test_a_try_in_vain_spoils_neither_the_sample_nor_the_ages_of_the_source_in_use(
+    hindrance: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    time = Time()
+    tried, lesser = Script("sock_diag", [BLOCKED], [ESTABLISHED, hindrance]), Script("procfs", *[[CLOSE_WAIT]] * 2)
+    samples = sampling(tried, lesser, time=time)
+    samples.take()
+    time.now += RETRY_SECONDS
+
+    census = samples.take().census
+
+    assert len(tried.silences) == 2
+    assert totals(census) == {State.CLOSE_WAIT: 1}
+    [age] = [states[State.CLOSE_WAIT].oldest_age for row, states in census.stuck.watched.items() if row.port == "8080"]
+    assert age == RETRY_SECONDS
+    assert samples.source == "procfs"
+    assert said(caplog) == [SWITCHED]
+
+
+def test_after_a_try_in_vain_the_next_is_some_minutes_later() -> None:
+    time = Time()
+    blocked = Refusing("sock_diag")
+    samples = sampling(blocked, Script("procfs"), time=time)
+    for _ in range(100):
+        samples.take()
+        time.now += RETRY_SECONDS / 10
+
+    assert len(blocked.silences) == 10
+
+
+def test_the_best_source_that_works_by_now_is_used() -> None:
+    time = Time()
+    still, mended = Refusing("sock_diag"), Script("procfs", [BLOCKED], [CLOSE_WAIT])
+    samples = sampling(still, mended, Script("psutil"), time=time)
+    samples.take()
+    assert samples.source == "psutil"
+    time.now += RETRY_SECONDS
+
+    assert totals(samples.take().census) == {State.CLOSE_WAIT: 1}
+    assert samples.source == "procfs"
+
+
+def test_a_reload_has_the_better_source_tried_at_once() -> None:
+    samples = sampling(Script("sock_diag", [BLOCKED]), Script("procfs"))
+    samples.take()
+    samples.follow(Config(interval=60.0))
+
+    samples.take()
+
+    assert samples.source == "sock_diag"
+
+
+def test_where_no_source_works_all_are_tried_with_each_sample() -> None:
+    mended = Script("sock_diag", [BLOCKED], [CLOSE_WAIT])
+    samples = sampling(mended, Refusing("procfs"))
+    with pytest.raises(SourceUnavailable):
+        samples.take()
+
+    assert totals(samples.take().census) == {State.CLOSE_WAIT: 1}
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """For this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as taken:
+        taken.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))
+        with suppress(OSError):
+            while True:
+                taken.callback(os.close, os.dup(0))
+        yield
+
+
+@pytest.mark.parametrize("source", ["auto", "sock_diag"])
+def test_a_real_source_for_which_there_is_no_descriptor_left_has_failed_and_is_not_given_up(source: str) -> None:
+    samples = Sampling(Config(source=source))
+    with no_descriptor_left(), pytest.raises(ReadFailed, match=r"no netlink socket: .*Too many open files"):
+        samples.take()
+
+    samples.take()
+    assert samples.source == "sock_diag"
+    samples.close()
+
+
+def test_the_real_kernel_is_asked_through_netlink_again_once_a_sandbox_allows_it() -> None:
+    time = Time()
+    allowed: list[bool] = []
+
+    def open_netlink() -> socket.socket:
+        if not allowed:
+            raise SourceUnavailable("no netlink socket")
+        return connect()
+
+    clocks = Clocks(monotonic=lambda: time.now)
+    samples = Sampling(Config(), clocks, lambda _: [lambda: SockDiag(open_netlink), Procfs])
+    samples.take()
+    assert samples.source == "procfs"
+    allowed.append(True)
+    time.now += RETRY_SECONDS
+
+    samples.take()
+
+    assert samples.source == "sock_diag"
+    samples.close()
+
+
+def test_a_real_source_that_is_open_goes_on_where_there_is_no_descriptor_left() -> None:
+    """What is asked beside the sockets is left out."""
+    samples = Sampling(Config())
+    samples.take()
+
+    with no_descriptor_left():
+        limits = samples.take().census.limits
+
+    assert "listen_drops" not in limits.values
+    assert "listen_drops" in samples.take().census.limits.values
+    samples.close()

@@ -1,5 +1,9 @@
+import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -175,3 +179,25 @@ def test_a_file_that_cannot_be_read_is_a_failed_reading(tmp_path: Path) -> None:
 
     with pytest.raises(ReadFailed):
         take(Procfs(tmp_path))
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """For this process, which is root's otherwise."""
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("hidden", ["self", "self/net/tcp", "self/net/tcp6"])
+def test_what_may_not_be_seen_is_no_source(hidden: str) -> None:
+    with TemporaryDirectory() as folder:
+        root = proc(Path(folder), lines(), lines())
+        root.chmod(0o755)
+        (root / hidden).chmod(0)
+
+        with nobody(), pytest.raises(SourceUnavailable, match="Permission denied"):
+            take(Procfs(root))

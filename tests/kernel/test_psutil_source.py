@@ -85,8 +85,10 @@ def test_a_closed_socket_without_a_remote_end_is_a_socket_all_the_same() -> None
         (NotImplementedError("no such platform"), SourceUnavailable),
         (psutil.NoSuchProcess(7), ReadFailed),
         (OSError("no memory"), ReadFailed),
+        (RuntimeError("malformed line"), Malformed),
+        (ValueError("not an address"), Malformed),
     ],
-    ids=["forbidden", "unknown system", "psutil fails", "the system fails"],
+    ids=["forbidden", "unknown system", "psutil fails", "the system fails", "an odd line", "an odd number"],
 )
 def test_where_psutil_fails_it_is_said_whether_it_works_at_all(
     error: Exception, failure: type[Exception], monkeypatch: pytest.MonkeyPatch

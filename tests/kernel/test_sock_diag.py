@@ -19,7 +19,8 @@ from exporter.errors import (
     TimedOut,
     Truncated,
 )
-from exporter.kernel.sock_diag import SockDiag
+from exporter.kernel import sock_diag
+from exporter.kernel.sock_diag import TIMEOUT_SECONDS, SockDiag, connect
 from exporter.tcp.reading import Bulk, Watched
 from exporter.tcp.sockets import Listener, Origin
 from exporter.tcp.states import SILENT, State, Timer
@@ -220,9 +221,30 @@ def test_a_kernel_without_the_legacy_request_is_asked_for_each_family(number: in
     assert (18, LISTEN) not in kernel.asked[1:]
 
 
-def test_a_kernel_that_refuses_both_is_no_source() -> None:
-    with pytest.raises(SourceUnavailable, match="no dump of TCP sockets: the kernel refused the dump with error 2"):
+def test_a_kernel_that_refuses_both_is_no_source_and_the_module_is_named_that_it_lacks() -> None:
+    expected = (
+        "no dump of TCP sockets: the kernel refused the dump with error 2, .*inet_diag and tcp_diag .modprobe tcp"
+    )
+    with pytest.raises(SourceUnavailable, match=expected):
         take(SockDiag(Kernel(lambda _, __: [error(errno.ENOENT)]).connect))
+
+
+def test_a_kernel_that_refuses_for_another_reason_lacks_no_module() -> None:
+    with pytest.raises(SourceUnavailable, match=r"the kernel refused the dump with error 1$"):
+        take(SockDiag(Kernel(lambda _, __: [error(errno.EPERM)]).connect))
+
+
+def test_a_kernel_that_has_loaded_its_module_by_now_is_asked_in_one_walk_again() -> None:
+    answers = [[error(errno.ENOENT)]] * 2
+    kernel = Kernel(lambda _, __: answers.pop() if answers else [done()])
+    source = SockDiag(kernel.connect)
+    with pytest.raises(SourceUnavailable):
+        take(source)
+    kernel.asked.clear()
+
+    take(source)
+
+    assert kernel.asked == [(18, LISTEN), (18, REST)]
 
 
 def test_where_there_is_no_netlink_there_is_no_source() -> None:
@@ -231,6 +253,73 @@ def test_where_there_is_no_netlink_there_is_no_source() -> None:
 
     with pytest.raises(SourceUnavailable):
         take(SockDiag(connect))
+
+
+SCARCE = [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM]
+ABSENT = [errno.EPERM, errno.EACCES, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.ENOSYS, errno.EINVAL]
+
+
+def failing(number: int) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise OSError(number, "scripted")
+
+    return fail
+
+
+@pytest.mark.parametrize("number", SCARCE)
+def test_where_netlink_sockets_are_scarce_the_sample_has_failed(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "socket", failing(number))
+
+    with pytest.raises(ReadFailed, match="no netlink socket"):
+        take(SockDiag())
+
+
+@pytest.mark.parametrize("number", ABSENT)
+def test_where_netlink_sockets_cannot_be_made_there_is_no_source(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "socket", failing(number))
+
+    with pytest.raises(SourceUnavailable, match="no netlink socket"):
+        take(SockDiag())
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ECONNREFUSED])
+@pytest.mark.parametrize("call", ["send", "recvmsg_into"])
+def test_where_one_may_not_ask_there_is_no_source(number: int, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SELinux lets a domain have the socket, and not the answer."""
+    monkeypatch.setattr(Kernel, call, failing(number))
+
+    with pytest.raises(SourceUnavailable, match=r"a dump: .*scripted"):
+        take(SockDiag(Kernel(empty).connect))
+
+
+SO_RCVTIMEO_NEW = 66  # include/uapi/asm-generic/socket.h
+
+
+@pytest.mark.parametrize("option", [socket.SO_RCVTIMEO, SO_RCVTIMEO_NEW])
+def test_the_real_kernel_is_not_waited_for_longer_than_said_whatever_the_size_of_its_times(
+    option: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On 32-bit ARM with times of 64 bits a pair of longs is too short."""
+    monkeypatch.setattr(socket, "SO_RCVTIMEO", option)
+    monkeypatch.setattr(sock_diag, "_TIMEVALS", (struct.Struct("=ll"), struct.Struct("=qq")))
+
+    with connect() as opened:
+        assert struct.unpack("=qq", opened.getsockopt(socket.SOL_SOCKET, SO_RCVTIMEO_NEW, 16)) == (TIMEOUT_SECONDS, 0)
+
+
+def test_a_socket_that_may_wait_forever_is_no_source_and_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[socket.socket] = []
+
+    class Unbounded(socket.socket):
+        def setsockopt(self, *_: object) -> None:
+            opened.append(self)
+            raise OSError(errno.EINVAL, "scripted")
+
+    monkeypatch.setattr(socket, "socket", Unbounded)
+
+    with pytest.raises(SourceUnavailable, match=r"no netlink socket: .*scripted"):
+        take(SockDiag())
+    assert {one.fileno() for one in opened} == {-1}
 
 
 FAILURES: list[tuple[Kernel, type[ExporterError]]] = [
