@@ -5,8 +5,9 @@ has to start fast.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from exporter.settings.schema import Check, boolean, fault, mapping, one_of, rea
 from exporter.tcp.states import WATCHED
 
 MAX_PORT = 65535
+MOST_NAMED = 1000
+"""Ports of a role that may have a row of their own."""
 SOURCES = ("auto", "sock_diag", "procfs", "psutil")
 
 
@@ -31,6 +34,8 @@ class Config:
     """One of SOURCES."""
     max_cpu: float = 0.05
     """Share of one core that sampling may take."""
+    addresses: bool = True
+    """Whether the page and the list of stuck sockets tell them."""
     ports: PortRules = field(default_factory=PortRules)
     stuck: StuckRules = field(default_factory=StuckRules)
 
@@ -96,9 +101,20 @@ def _port_list(value: Any, path: str, faults: list[Fault], expected: str = "a li
     if not isinstance(value, list):
         faults.append(fault(path, expected, value))
         return frozenset()
+    if len(value) > MOST_NAMED:
+        faults.append(Fault(path, f"expected at most {MOST_NAMED} ports and ranges, found {len(value)}"))
+        return frozenset()
     item = scalar('a port from 1 to 65535, or a range such as "9000-9010"', _port_range)
     found = [item(port, f"{path}[{index}]", faults) for index, port in enumerate(value)]
-    return frozenset(port for ports in found if ports is not None for port in ports)
+    return _union(ports for ports in found if ports is not None)
+
+
+def _union(ranges: Iterable[range]) -> frozenset[int]:
+    """The ports that are in any of the *ranges*; a thousand may have all ports each."""
+    named = bytearray(MAX_PORT + 1)
+    for ports in ranges:
+        named[ports.start : ports.stop] = bytes([1]) * len(ports)
+    return frozenset(compress(range(len(named)), named))
 
 
 def _client_ports(value: Any, path: str, faults: list[Fault]) -> frozenset[int] | None:
@@ -123,7 +139,7 @@ _PORT_KEYS: Mapping[str, Check] = {
     "listening": scalar("true or false", boolean),
     "server": _port_list,
     "client": _client_ports,
-    "max": scalar("a number from 1 to 1000", _number(1, 1000)),
+    "max": scalar(f"a number from 1 to {MOST_NAMED}", _number(1, MOST_NAMED)),
 }
 
 _STUCK_KEYS: Mapping[str, Check] = {state.label: thresholds.of_state for state in WATCHED}
@@ -138,6 +154,7 @@ _KEYS: Mapping[str, Check] = {
     "interval": scalar("a duration from 100ms to 1h, such as 5s", _interval),
     "source": scalar(f"one of {', '.join(SOURCES)}", one_of(SOURCES)),
     "max_cpu": scalar("a share of one core above 0% and up to 100%, such as 5%", _share),
+    "addresses": scalar("true or false", boolean),
     "ports": _ports,
     "stuck_after": mapping(_STUCK_KEYS),
     "owners": mapping(_OWNER_KEYS),

@@ -1,14 +1,16 @@
 """The command line, in the style of Prometheus' exporters."""
 
 import argparse
+import os
 import platform
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from exporter import __version__
-from exporter.logs import LEVELS
+from exporter.logs.lines import LEVELS
 
 NAME = "tcp-state-exporter"
 PORT = 10060
@@ -29,6 +31,10 @@ class Flags:
     systemd_socket: bool
     web_config_file: Path | None
     enable_lifecycle: bool
+    details: bool
+    """Whether the page and the list of stuck sockets are served."""
+    allowed_hosts: frozenset[str]
+    """Names by which they may be asked for; any if there are none."""
     max_requests: int
     """Scrapes answered at the same time at most; 0 for any number."""
     exporter_metrics: bool
@@ -40,7 +46,8 @@ def parse(arguments: Sequence[str]) -> Flags:
     """Raises SystemExit: 0 after ``--help`` and ``--version``, 2 with one line on standard error otherwise."""
     found = vars(_parser().parse_args(arguments))
     addresses = tuple(found.pop("listen_addresses") or [f":{PORT}"])
-    return Flags(**found, listen_addresses=addresses)
+    hosts = frozenset().union(*found.pop("allowed_hosts") or [])
+    return Flags(**found, listen_addresses=addresses, allowed_hosts=hosts)
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -70,11 +77,15 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--log.format", dest="log_format", choices=("logfmt", "json"), default="logfmt", help="form of the log (logfmt)"
     )
-    version = (
-        f"{NAME}, version {__version__}\n  python:    {platform.python_version()}\n  platform:  {platform.platform()}"
-    )
-    add("--version", action="version", version=version)
+    add("--version", action="version", version=_version())
     return parser
+
+
+def _version() -> str:
+    """The platform by the system call: Python's platform.platform() runs uname(1) for a word of it."""
+    system = os.uname()
+    running = f"{system.sysname}-{system.release}-{system.machine}"
+    return f"{NAME}, version {__version__}\n  python:    {platform.python_version()}\n  platform:  {running}"
 
 
 def _add_web(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +115,21 @@ def _add_web(parser: argparse.ArgumentParser) -> None:
     )
     add("--web.enable-lifecycle", dest="enable_lifecycle", action="store_true", help="allow POST /-/reload")
     add(
+        "--web.disable-details",
+        dest="details",
+        action="store_false",
+        help="serve neither the page nor /api/v1/stuck, which tell addresses and processes one by one",
+    )
+    add(
+        "--web.allowed-hosts",
+        dest="allowed_hosts",
+        action="append",
+        type=_hosts,
+        metavar="NAME,...",
+        help="names by which the page, /api/v1/stuck and /-/reload may be asked for, may be repeated: protects from "
+        "web pages that point a name of theirs here; localhost and IP addresses are always allowed (any name)",
+    )
+    add(
         "--web.max-requests",
         dest="max_requests",
         type=_count,
@@ -123,6 +149,13 @@ def _path(text: str) -> str:
     if not text.startswith("/") or any(character in text for character in "?#"):
         raise argparse.ArgumentTypeError(f"expected a path that begins with /, found {text!r}")
     return text
+
+
+def _hosts(text: str) -> frozenset[str]:
+    names = [name.strip().lower() for name in text.split(",")]
+    if not all(re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", name, re.ASCII) for name in names):
+        raise argparse.ArgumentTypeError(f"expected host names without ports, divided by commas, found {text!r}")
+    return frozenset(names)
 
 
 def _count(text: str) -> int:

@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from exporter.errors import ConfigError, Fault
+from exporter.settings import regular_file
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 17
+"""A thousand users with their hashes, or two thousand thresholds, and comments."""
+MOST_SHOWN = 60
+"""Characters of what was found, in a fault."""
 
 
 def read(path: Path) -> str:
     """The text of a configuration file. Raises ConfigError."""
     try:
-        with path.open("rb") as file:
+        with regular_file.opened(path) as file:
             content = file.read(MAX_BYTES + 1)
         text = content.decode()
     except OSError as error:
@@ -38,11 +42,7 @@ def mapping(keys: Mapping[str, Check], expected: str = "") -> Check:
         if not isinstance(value, dict):
             faults.append(fault(path, f"a mapping with keys {', '.join(keys)}", value))
             return {}
-        faults.extend(
-            _unknown(f"{path}.{key}" if path else f"{key}", str(key), keys, expected)
-            for key in value
-            if key not in keys
-        )
+        faults.extend(_unknown(path, shortened(str(key)), keys, expected) for key in value if key not in keys)
         known = {key: value[key] for key in keys if key in value}
         return {key: keys[key](inner, f"{path}.{key}" if path else key, faults) for key, inner in known.items()}
 
@@ -78,11 +78,18 @@ def boolean(value: Any) -> bool:
 
 
 def _unknown(path: str, key: str, keys: Mapping[str, Check], expected: str) -> Fault:
+    """For a *key* of the mapping at *path*."""
     near = difflib.get_close_matches(key, keys, n=1)
     hint = f", did you mean {near[0]}?" if near else f", expected {expected}" if expected else ""
-    return Fault(path, f"unknown key{hint}")
+    return Fault(f"{path}.{key}" if path else key, f"unknown key{hint}")
 
 
 def fault(path: str, expected: str, value: Any) -> Fault:
     found = repr(value) if value is not None else "nothing"
-    return Fault(path, f"expected {expected}, found {found if len(found) <= 60 else found[:57] + '...'}")
+    return Fault(path, f"expected {expected}, found {shortened(found)}")
+
+
+def shortened(text: str) -> str:
+    """*text* as far as a fault shows it, in one line."""
+    line = text if text.isprintable() else repr(text)[1:-1]
+    return line if len(line) <= MOST_SHOWN else f"{line[: MOST_SHOWN - 3]}..."

@@ -60,13 +60,16 @@ def of_state(value: Any, path: str, faults: list[Fault]) -> ByService:
     """Check what the file says of a state."""
     if not isinstance(value, dict):
         return {None: _OF_STATE(value, path, faults)}
-    services = _services(value)
-    check = mapping(dict.fromkeys(services, _OF_SERVICE), _NAME)
-    return {services[name]: seconds for name, seconds in check(value, path, faults).items()}
+    found: dict[Service | None, Seconds] = {}
+    for key, seconds in value.items():
+        services = _services(str(key))
+        check = mapping(dict.fromkeys(services, _OF_SERVICE), _NAME)
+        found |= {services[name]: known for name, known in check({key: seconds}, path, faults).items()}
+    return found
 
 
-def _services(value: Mapping[Any, Any]) -> Mapping[str, Service | None]:
-    """By name all that the keys may mean: the default, and both roles of every port that stands in one of them."""
-    found = [match for match in (_PORT.search(str(key)) for key in value) if match]
-    ports = dict.fromkeys(port for port in (int(match[0]) for match in found) if port < PORTS)
+def _services(key: str) -> Mapping[str, Service | None]:
+    """By name all that a *key* may mean: the default, and both roles of a port that stands in it."""
+    match = _PORT.search(key)
+    ports = [int(match[0])] if match and int(match[0]) < PORTS else []
     return {_DEFAULT: None} | {f"{role} {port}": Service(role, port) for port in ports for role in ROLES}

@@ -5,42 +5,40 @@ should believe to be protected who is not.
 """
 
 import re
-import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from exporter.errors import ConfigError, Fault
-from exporter.settings import schema
+from exporter.settings import schema, tls
 from exporter.settings.schema import Check
+from exporter.settings.tls import Tls
 
-_VERSIONS = {f"TLS{number}": getattr(ssl.TLSVersion, f"TLSv1_{number[1]}") for number in ("12", "13")}
+_ANY_HEADER: tuple[str, ...] = ()
 
-# Go does not look at the certificate that RequestClientCert asks for, so it comes to the same as asking for none.
-_CLIENT_AUTH = {
-    "NoClientCert": ssl.CERT_NONE,
-    "RequestClientCert": ssl.CERT_NONE,
-    "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
-    "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+_HEADERS = {
+    "Content-Security-Policy": _ANY_HEADER,
+    "Strict-Transport-Security": _ANY_HEADER,
+    "X-Content-Type-Options": ("nosniff",),
+    "X-Frame-Options": ("deny", "sameorigin"),
+    "X-XSS-Protection": _ANY_HEADER,
 }
+"""Those that may be set, and the values that a header may have where browsers know only some."""
 
-_HEADERS = (
-    "Content-Security-Policy",
-    "Strict-Transport-Security",
-    "X-Content-Type-Options",
-    "X-Frame-Options",
-    "X-XSS-Protection",
-)
+_BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}", re.ASCII)
+"""128 bits of salt in 22 characters, of which the last has two, and then the hash."""
+_COSTS = range(4, 32)
 
-_BCRYPT = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
+_BOOLEANS = frozenset({"y", "yes", "true", "on", "n", "no", "false", "off"})
 
 
 @dataclass(frozen=True)
 class WebConfig:
     """How the server is reached."""
 
-    tls: ssl.SSLContext | None = None
+    tls: Tls | None = None
     """None for plain HTTP."""
     users: Mapping[str, str] = field(default_factory=dict)
     """bcrypt hashes by user; without any, everybody may read."""
@@ -48,45 +46,23 @@ class WebConfig:
     """Sent with every answer."""
 
 
+def named(path: Path | None) -> WebConfig:
+    """The web configuration in *path*, or plain HTTP for everybody where none is named. Raises ConfigError."""
+    return load(path) if path else WebConfig()
+
+
 def load(path: Path) -> WebConfig:
     """The web configuration in *path*; its relative paths are below the folder of the file. Raises ConfigError."""
     text = schema.read(path)
     from exporter.settings import yaml_document  # noqa: PLC0415 - most run without such a file
 
-    document, faults = yaml_document.load(text)
+    document, faults = yaml_document.load(text, yaml_document.Texts)
     values = schema.mapping(_KEYS)(document, "", faults)
-    tls = None if faults else _context(values.get("tls_server_config") or {}, path.parent, faults)
+    served = None if faults else tls.load(values.get(tls.SECTION) or {}, path.parent, faults)
     if faults:
         raise ConfigError(str(path), tuple(faults))
     headers = (values.get("http_server_config") or {}).get("headers") or {}
-    return WebConfig(tls, values.get("basic_auth_users") or {}, headers)
-
-
-def _context(values: Mapping[str, Any], folder: Path, faults: list[Fault]) -> ssl.SSLContext | None:
-    """The TLS settings, or None if there are none, or a fault for what does not fit together."""
-    if not values:
-        return None
-    try:
-        return _tls(values, folder)
-    except KeyError as missing:
-        faults.append(Fault(f"tls_server_config.{missing.args[0]}", "expected a file, found nothing"))
-    except (OSError, ValueError) as error:
-        faults.append(Fault("tls_server_config", f"cannot be used: {error}"))
-    return None
-
-
-def _tls(values: Mapping[str, Any], folder: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = _VERSIONS[values.get("min_version", "TLS12")]
-    context.maximum_version = _VERSIONS[values.get("max_version", "TLS13")]
-    context.load_cert_chain(folder / values["cert_file"], folder / values["key_file"])
-    verify = _CLIENT_AUTH[values.get("client_auth_type", "NoClientCert")]
-    if verify is not ssl.CERT_NONE:
-        context.load_verify_locations(folder / values["client_ca_file"])
-    elif "client_ca_file" in values:
-        raise ValueError("client_ca_file is of no use without a client_auth_type that verifies")
-    context.verify_mode = verify
-    return context
+    return WebConfig(served, values.get("basic_auth_users") or {}, headers)
 
 
 def _refused(why: str) -> Check:
@@ -103,35 +79,73 @@ def _one_of(choices: Mapping[str, Any]) -> Check:
     return schema.scalar(f"one of {', '.join(choices)}", schema.one_of(tuple(choices)))
 
 
+def _client_auth(value: Any, path: str, faults: list[Fault]) -> Any:
+    if value in ("RequireAnyClientCert", "RequireClientCert"):
+        faults.append(Fault(path, f"{value} is not supported: it lets in whoever has made a certificate of his own"))
+        return None
+    return _one_of(tls.CLIENT_AUTH)(value, path, faults)
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value or not value.isprintable():
         raise ValueError(value)
     return value
 
 
+def _header(values: tuple[str, ...]) -> Callable[[Any], str]:
+    """The text of a header, one of *values* if there are any; what is not ASCII could not be sent."""
+
+    def convert(value: Any) -> str:
+        if not _text(value).isascii() or (values and value.lower() not in values):
+            raise ValueError(value)
+        return str(value)
+
+    return convert
+
+
+def _header_check(values: tuple[str, ...]) -> Check:
+    return schema.scalar(" or ".join(values) or "text in ASCII", _header(values))
+
+
+def _boolean(value: Any) -> None:
+    """As YAML 1.1 spells it; nobody asks which it is."""
+    if value is not None and str(value).lower() not in _BOOLEANS:
+        raise ValueError(value)
+
+
 def _users(value: Any, path: str, faults: list[Fault]) -> Mapping[str, str]:
     """Users with their hashes; a fault does not show the hash."""
-    if not isinstance(value, dict):
+    users = {} if value is None else value
+    if not isinstance(users, dict):
         faults.append(Fault(path, "expected a mapping of users to bcrypt hashes"))
         return {}
-    for user, hashed in value.items():
-        if not isinstance(user, str) or not isinstance(hashed, str) or not _BCRYPT.fullmatch(hashed):
-            faults.append(Fault(f"{path}.{user}", "expected a bcrypt hash ($2a$, $2b$ or $2y$)"))
-    return value
+    if users and find_spec("bcrypt") is None:
+        faults.append(Fault(path, "needs the package bcrypt: install tcp-state-exporter[auth]"))
+    wrong = {user: why for user, hashed in users.items() if (why := _wrong_user(user, hashed))}
+    faults.extend(Fault(f"{path}.{user}", why) for user, why in wrong.items())
+    return users
+
+
+def _wrong_user(user: Any, hashed: Any) -> str:
+    """Why nobody could ever log in as this one; empty if somebody can."""
+    found = _BCRYPT.fullmatch(hashed) if isinstance(hashed, str) else None
+    if not isinstance(user, str) or not found:
+        return "expected a bcrypt hash ($2a$, $2b$ or $2y$)"
+    return "" if int(found[1]) in _COSTS else f"expected a bcrypt hash of a cost from 4 to 31, found {found[1]}"
 
 
 _FILE = schema.scalar("the name of a file", _text)
 _NOT_INLINE = _refused("put it into a file and name that")
 
 _KEYS: Mapping[str, Check] = {
-    "tls_server_config": schema.mapping(
+    tls.SECTION: schema.mapping(
         {
             "cert_file": _FILE,
             "key_file": _FILE,
             "client_ca_file": _FILE,
-            "client_auth_type": _one_of(_CLIENT_AUTH),
-            "min_version": _one_of(_VERSIONS),
-            "max_version": _one_of(_VERSIONS),
+            "client_auth_type": _client_auth,
+            "min_version": _one_of(tls.VERSIONS),
+            "max_version": _one_of(tls.VERSIONS),
             "cert": _NOT_INLINE,
             "key": _NOT_INLINE,
             "client_ca": _NOT_INLINE,
@@ -143,8 +157,8 @@ _KEYS: Mapping[str, Check] = {
     ),
     "http_server_config": schema.mapping(
         {
-            "http2": schema.scalar("true or false; there is no HTTP/2 in either case", schema.boolean),
-            "headers": schema.mapping({name: schema.scalar("text", _text) for name in _HEADERS}),
+            "http2": schema.scalar("true or false; there is no HTTP/2 in either case", _boolean),
+            "headers": schema.mapping({name: _header_check(values) for name, values in _HEADERS.items()}),
         }
     ),
     "basic_auth_users": _users,

@@ -11,6 +11,7 @@ def test_without_flags_the_defaults_are_the_product() -> None:
     assert (found.listen_addresses, found.telemetry_path) == ((":10060",), "/metrics")
     assert (found.once, found.config_file, found.web_config_file) == (None, None, None)
     assert (found.exporter_metrics, found.enable_lifecycle, found.max_requests) == (True, False, 40)
+    assert (found.details, found.allowed_hosts) == (True, frozenset())
 
 
 def test_once_is_a_table_unless_another_form_is_named() -> None:
@@ -25,9 +26,17 @@ def test_addresses_add_up() -> None:
     assert found.config_file == Path("a.yaml")
 
 
+def test_host_names_add_up_and_have_no_case() -> None:
+    found = flags.parse(["--web.allowed-hosts=a.example, B.example", "--web.allowed-hosts=c"])
+
+    assert found.allowed_hosts == {"a.example", "b.example", "c"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
+        (["--web.allowed-hosts=a:80"], "argument --web.allowed-hosts: expected host names without ports"),
+        (["--web.allowed-hosts=a,"], "argument --web.allowed-hosts: expected host names without ports"),
         (["--web.listen-adress=:1"], "unrecognized arguments: --web.listen-adress=:1"),
         (["--once=xml"], "argument --once: invalid choice: 'xml'"),
         (["--log.level=loud"], "argument --log.level: invalid choice: 'loud'"),
