@@ -1,25 +1,31 @@
 """Who may ask: HTTP basic authentication (RFC 7617) against bcrypt hashes.
 
-Checking a password takes a tenth of a second on purpose, so it is done in a thread of its own, once for each password;
-how many may wait for it is bounded, or a flood of wrong passwords would keep the right ones waiting.
+Checking a password takes a tenth of a second on purpose, so it is done in a thread of its own, one after the other, and
+how many may wait for it is bounded. Who guesses must not keep those from asking who know: what was right once is known
+for good, needs no check and is forgotten for nothing that is wrong; and until then they wait by turns of the addresses
+that they come from, however many guesses come from another.
 """
 
 import asyncio
 import binascii
-import hashlib
+import hmac
+import os
 from base64 import b64decode
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple
 
-from exporter.errors import StartError
+from exporter.server.turns import TurnedAway, Turns
+from exporter.threads.pool import Busy, Pool
 
 MAX_WAITING = 16
-MAX_REMEMBERED = 100
+MAX_WRONG = 100
+"""Wrong passwords that are remembered, so that who has an old one and asks again and again costs nothing."""
 _MAX_PASSWORD = 72
 """Bytes of a password that bcrypt looks at."""
 
-_NOBODY = "$2b$10$CwTycUXWue0Thq9StjUM0uJ8hcZUMYOEEzYiuQGFZgC4x1j7X8J1W"
-"""The hash that unknown users are checked against: they must not be told by how fast they are refused."""
+_SECRET = os.urandom(32)
+"""Makes what is remembered of passwords useless for looking them up in a table."""
 
 
 class NotChecked(Exception):
@@ -27,58 +33,108 @@ class NotChecked(Exception):
 
 
 class Authorization:
-    """Checks the Authorization header against *users*, bcrypt hashes by name. Raises StartError without bcrypt."""
+    """Checks the Authorization header against *users*, bcrypt hashes by name. Raises StartError."""
 
     def __init__(self, users: Mapping[str, str]) -> None:
-        try:
-            import bcrypt  # noqa: PLC0415 - an optional dependency
-        except ImportError as error:
-            raise StartError("basic_auth_users needs the package bcrypt: install tcp-state-exporter[auth]") from error
+        import bcrypt  # noqa: PLC0415 - an optional dependency, which the settings have found where there are users
+
         self._check = bcrypt.checkpw
         self._users = users
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="bcrypt")
-        self._waiting = 0
-        self._remembered: dict[bytes, bool] = {}
+        self._thread = Pool("bcrypt", number=1, waiting=1)
+        self._turns = Turns(MAX_WAITING)
+        self._right: dict[str, bytes] = {}
+        """Of each user, the right password, when somebody has had it."""
+        self._wrong: dict[bytes, None] = {}
 
-    async def allows(self, header: str) -> bool:
-        """Whether the *header* names a user with the right password. Raises NotChecked."""
-        user, password = _credentials(header)
-        hashed = self._users.get(user, _NOBODY)
-        key = hashlib.sha256(b"\0".join((user.encode(), hashed.encode(), password))).digest()
-        if key not in self._remembered:
-            self._remember(key, correct=await self._checked(password, hashed))
-        return self._remembered[key] and user in self._users
+    async def allows(self, header: str, origin: str = "") -> bool:
+        """Whether the *header* names a user with the right password. Raises NotChecked.
+
+        Passwords from the same *origin* wait in the same queue.
+        """
+        guess = self._guess(header)
+        if guess is None:
+            return False
+        known = self._known(guess)
+        return await self._checked(guess, origin) if known is None else known
+
+    def follow(self, users: Mapping[str, str]) -> None:
+        """Check against *users* from now on; of whom the hash is still the same the password is still known."""
+        self._users = users
+        self._right = {user: key for user, key in self._right.items() if user in users}
 
     def close(self) -> None:
         """Check no more passwords."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._turns.close()
+        self._thread.close()
 
-    async def _checked(self, password: bytes, hashed: str) -> bool:
-        if self._waiting >= MAX_WAITING:
-            raise NotChecked
-        self._waiting += 1
+    def _stand_in(self, user: str) -> str:
+        """The hash that a *user* whom there is not is checked against: always the same one of somebody whom there is.
+
+        Were it of another cost, how long that takes would tell who is no user.
+        """
+        hashes = sorted(self._users.values())
+        return hashes[int.from_bytes(_digest(user.encode())) % len(hashes)]
+
+    def _guess(self, header: str) -> "_Guess | None":
+        credentials = _credentials(header)
+        if credentials is None:
+            return None
+        user, password = credentials
+        hashed = self._users.get(user, self._stand_in(user)).encode()
+        return _Guess(user, password, hashed, _digest(user.encode(), hashed, password))
+
+    def _known(self, guess: "_Guess") -> bool | None:
+        """Whether it was right when it was checked; None if it was not checked, or is forgotten."""
+        if self._right.get(guess.user) == guess.key:
+            return True
+        return False if guess.key in self._wrong else None
+
+    async def _checked(self, guess: "_Guess", origin: str) -> bool:
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, self._check, password[:_MAX_PASSWORD], hashed.encode())
-        except asyncio.CancelledError:
+            async with self._turns.turn(origin):
+                known = self._known(guess)  # whoever had the turn before may have guessed the same
+                return await self._newly_checked(guess) if known is None else known
+        except (TurnedAway, Busy, asyncio.CancelledError):
             raise NotChecked from None
-        finally:
-            self._waiting -= 1
 
-    def _remember(self, key: bytes, *, correct: bool) -> None:
-        """The oldest is forgotten first, so that wrong passwords cannot fill the memory."""
-        self._remembered[key] = correct
-        if len(self._remembered) > MAX_REMEMBERED:
-            del self._remembered[next(iter(self._remembered))]
+    async def _newly_checked(self, guess: "_Guess") -> bool:
+        matches = self._thread.submit(partial(self._check, guess.password, guess.hashed))
+        correct = await asyncio.wrap_future(matches) and guess.user in self._users
+        if correct:
+            self._right[guess.user] = guess.key
+        else:
+            self._remember_wrong(guess.key)
+        return correct
+
+    def _remember_wrong(self, key: bytes) -> None:
+        """The oldest is forgotten first, so that they cannot fill the memory."""
+        self._wrong[key] = None
+        if len(self._wrong) > MAX_WRONG:
+            del self._wrong[next(iter(self._wrong))]
 
 
-def _credentials(header: str) -> tuple[str, bytes]:
-    """User and password; empty if the header is not what RFC 7617 says."""
+class _Guess(NamedTuple):
+    """What somebody says to be the password of a user."""
+
+    user: str
+    password: bytes
+    hashed: bytes
+    """What it is checked against."""
+    key: bytes
+    """By which it is remembered; not even that gives the password away."""
+
+
+def _credentials(header: str) -> tuple[str, bytes] | None:
+    """User and what bcrypt looks at of the password; None if the header is not what RFC 7617 says."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
-        return "", b""
+        return None
     try:
-        user, _, password = b64decode(encoded, validate=True).partition(b":")
-        return user.decode(), password
+        user, colon, password = b64decode(encoded, validate=True).partition(b":")
+        return (user.decode(), password[:_MAX_PASSWORD]) if colon else None
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        return "", b""
+        return None
+
+
+def _digest(*parts: bytes) -> bytes:
+    return hmac.digest(_SECRET, b"\0".join(parts), "sha256")

@@ -16,11 +16,14 @@ from typing import Any, cast
 
 from tornado.http1connection import HTTP1ServerConnection
 from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPConnection, HTTPMessageDelegate
 from tornado.ioloop import PeriodicCallback
 from tornado.iostream import IOStream
 from tornado.web import Application
 
 from exporter.server.listening import Listener
+from exporter.server.streams import Stream, TlsStream
+from exporter.server.targets import OriginForm
 
 MAX_HEADER_BYTES = 16 << 10
 MAX_BODY_BYTES = 4 << 10
@@ -160,9 +163,19 @@ class BoundedServer(HTTPServer):
         Port scanners reset what they open, so it may be gone already; Tornado passes that on as an error of the loop.
         """
         try:
-            super()._handle_connection(connection, address)
+            self.handle_stream(self._stream(connection), address)
         except OSError:
             connection.close()
+
+    def _stream(self, connection: socket.socket) -> IOStream:
+        if self.ssl_options is None:
+            return Stream(connection)
+        assert isinstance(self.ssl_options, ssl.SSLContext)  # noqa: S101 - Tornado would take a dictionary, too
+        return TlsStream(self.ssl_options.wrap_socket(connection, server_side=True, do_handshake_on_connect=False))
+
+    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
+        """A request is about to be read."""
+        return OriginForm(super().start_request(server_conn, request_conn))
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
         """A connection is about to be served; TLS may not have begun."""

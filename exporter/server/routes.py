@@ -4,11 +4,11 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 from urllib.parse import parse_qs
 
 from tornado.http1connection import HTTP1Connection
@@ -16,12 +16,14 @@ from tornado.iostream import IOStream
 from tornado.web import Application, HTTPError, RequestHandler
 
 from exporter.errors import ConfigError
+from exporter.server import origins
 from exporter.server.authorization import Authorization, NotChecked
 from exporter.server.connections import Connections
 from exporter.server.negotiation import choose
 from exporter.show import stuck_query
 from exporter.show.formats import Variant
 from exporter.show.stuck_list import Query
+from exporter.threads.pool import Busy, Pool
 
 Value = TypeVar("Value")
 Question = TypeVar("Question")
@@ -30,12 +32,13 @@ Question_contra = TypeVar("Question_contra", contravariant=True)
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
 
 PAGE_PATH = "/"
 STUCK_PATH = "/api/v1/stuck"
+MAX_WAITING = 256
+"""Answers that wait to be rendered: one for each connection that there may be."""
 
 
 class NoSampleError(Exception):
@@ -72,13 +75,17 @@ class Site:
     """JSON. Raises NoSampleError."""
     healthy: Callable[[], bool]
     ready: Callable[[], bool]
-    reload: Callable[[], None] | None
-    """Loads the configuration anew or raises ConfigError; None if that is not allowed through HTTP."""
+    reload: Callable[[], Future[None]] | None
+    """Has the configuration loaded anew, which may end in a ConfigError; None if that is not allowed through HTTP."""
     access: Callable[[], Access] = Access
     """Asked for each request."""
     telemetry_path: str = "/metrics"
     max_requests: int = 40
     """Scrapes answered at the same time; 0 for any number."""
+    details: bool = True
+    """Whether there are pages and stuck sockets."""
+    allowed_hosts: frozenset[str] = frozenset()
+    """Names by which the server may be asked for them, and for a reload; any if there are none."""
 
 
 @dataclass
@@ -87,22 +94,17 @@ class _Service:
 
     site: Site
     connections: Connections
-    threads: ThreadPoolExecutor
+    threads: Pool
     scrapes: int = 0
     """Being answered now."""
 
 
 def application(site: Site, connections: Connections) -> Application:
     """The Tornado application for *site*; a telemetry path of ``/`` takes the place of the status page."""
-    service = _Service(site, connections, ThreadPoolExecutor(2, thread_name_prefix="render"))
-    routes = {
-        "/-/healthy": _Healthy,
-        "/-/ready": _Ready,
-        "/-/reload": _Reload,
-        PAGE_PATH: _Page,
-        STUCK_PATH: _Stuck,
-        site.telemetry_path: _Metrics,
-    }
+    service = _Service(site, connections, Pool("render", number=2, waiting=MAX_WAITING))
+    details = {PAGE_PATH: _Page, STUCK_PATH: _Stuck} if site.details else {}
+    probes = {"/-/healthy": _Healthy, "/-/ready": _Ready}
+    routes = {**probes, "/-/reload": _Reload, **details, site.telemetry_path: _Metrics}
     # Tornado logs what clients do wrong; who scans ports would write the log.
     logging.getLogger("tornado.general").setLevel(logging.ERROR)
     return Application(
@@ -117,6 +119,8 @@ class _Handler(RequestHandler):
     """Keeps the connections informed, and answers in plain text without saying what runs here."""
 
     service: _Service
+    has_any_name: ClassVar[bool] = True
+    """Whether it is served under names that nobody has allowed."""
 
     def initialize(self, service: _Service) -> None:
         self.service = service
@@ -124,13 +128,21 @@ class _Handler(RequestHandler):
     async def prepare(self) -> None:
         self.service.connections.begin(self._stream)
         self._add_headers()
+        if not self._is_named():
+            self.refuse(HTTPStatus.MISDIRECTED_REQUEST, "this name is not in --web.allowed-hosts")
+            return
         authorization = self.service.site.access().authorization
         if authorization and not await self._is_authorized(authorization):
             raise HTTPError(HTTPStatus.UNAUTHORIZED)
 
+    def _is_named(self) -> bool:
+        allowed = self.service.site.allowed_hosts
+        return self.has_any_name or not allowed or origins.is_named(self.request.headers.get("Host", ""), allowed)
+
     async def _is_authorized(self, authorization: Authorization) -> bool:
+        header, network = self.request.headers.get("Authorization", ""), origins.network(self.request.remote_ip or "")
         try:
-            return await authorization.allows(self.request.headers.get("Authorization", ""))
+            return await authorization.allows(header, network)
         except NotChecked:
             raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE) from None
 
@@ -148,13 +160,17 @@ class _Handler(RequestHandler):
     def set_default_headers(self) -> None:
         self.clear_header("Server")
         self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.set_header("X-Content-Type-Options", "nosniff")
 
     def compute_etag(self) -> None:
         """None: nothing here is worth a conditional request."""
 
     async def in_thread(self, do: Callable[[], Value]) -> Value:
         """What *do* gives, which may take some milliseconds."""
-        return await asyncio.get_running_loop().run_in_executor(self.service.threads, do)
+        try:
+            return await asyncio.wrap_future(self.service.threads.submit(do))
+        except Busy:
+            raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE) from None
 
     async def rendered(self, answers: Answers[Question], question: Question) -> bytes:
         """The answer to *question*; what is ready needs no thread, in which it would wait for the one that samples."""
@@ -166,6 +182,11 @@ class _Handler(RequestHandler):
         self.set_header("Content-Length", len(body))
         self.flush()
         self.finish(body)
+
+    def refuse(self, status: HTTPStatus, why: str) -> None:
+        """Answer that it is not to be."""
+        self.set_status(status)
+        self.answer(f"{status} {status.phrase}: {why}\n".encode())
 
     def write_error(self, status_code: int, **_: Any) -> None:
         self._add_headers()
@@ -210,6 +231,8 @@ class _Metrics(_Handler):
 
 
 class _Page(_Handler):
+    has_any_name = False
+
     async def get(self) -> None:
         body = await self.rendered(self.service.site.pages, PAGE_PATH)
         self.set_header("Content-Type", "text/html; charset=utf-8")
@@ -222,6 +245,8 @@ class _Page(_Handler):
 
 
 class _Stuck(_Handler):
+    has_any_name = False
+
     async def get(self) -> None:
         try:
             query = stuck_query.parse(self._parameters())
@@ -263,13 +288,18 @@ def _answer_probe(handler: _Handler, word: str, *, good: bool) -> None:
 
 
 class _Reload(_Handler):
+    has_any_name = False
+
     async def post(self) -> None:
         if self.service.site.reload is None:
             self.set_status(HTTPStatus.FORBIDDEN)
             self.answer(b"Lifecycle API is not enabled.\n")
             return
+        if origins.is_cross_site(self.request.headers):
+            self.refuse(HTTPStatus.FORBIDDEN, "a page of another server may not ask for this")
+            return
         try:
-            await self.in_thread(self.service.site.reload)
+            await asyncio.wrap_future(self.service.site.reload())
         except ConfigError as error:
             self.set_status(HTTPStatus.INTERNAL_SERVER_ERROR)
             self.answer(f"failed to reload the configuration:\n{error}\n".encode())

@@ -28,7 +28,7 @@ def render(sample: Sample, source: str) -> str:
             "limits_and_counters": dict(census.limits.values),
             "stuck": _stuck(census.stuck),
             "holders": [of_holder(holder) for holder in census.holders],
-            "closed_held": of_closed(census.closed),
+            "closed_held": of_closed(census.closed, census.holders),
             "owners": [_owner(owner, sockets) for owner, sockets in (census.stuck.owners or {}).items()],
         },
         indent=2,

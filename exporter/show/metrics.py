@@ -63,6 +63,13 @@ def families(report: Report, now: float, build: Build = Build()) -> Iterator[Met
     yield InfoMetricFamily(PREFIX + "build", "The running exporter.", vars(build))
 
 
+def certificate(not_after: float) -> Metric:
+    """Only where TLS is served."""
+    return _single(
+        "certificate_not_after_timestamp_seconds", "When the certificate that is served by TLS expires.", not_after
+    )
+
+
 def labels(row: Row) -> dict[str, str]:
     """What a series of *row* is labelled with."""
     return {**_netns(row), "port": row.port, "role": row.role}

@@ -13,6 +13,9 @@ from exporter.show.words import idle_listeners
 from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
 
+_ADDRESSES = frozenset({"local", "remote"})
+"""Headings of what is left out where addresses are not to be told."""
+
 
 def ports(census: Census) -> str:
     """What is stuck stands first, so that a phone shows it."""
@@ -65,17 +68,18 @@ def holders(census: Census) -> str:
     return _list("Who holds the stuck sockets", stuck_tables.holders(census))
 
 
-def sockets(stuck: Stuck) -> str:
+def sockets(stuck: Stuck, *, addresses: bool = True) -> str:
     """Nothing where nothing is stuck."""
-    return _list("Stuck sockets", stuck_tables.sockets(stuck))
+    return _list("Stuck sockets", stuck_tables.sockets(stuck), frozenset() if addresses else _ADDRESSES)
 
 
-def _list(title: str, table: StuckTable) -> str:
+def _list(title: str, table: StuckTable, without: frozenset[str] = frozenset()) -> str:
     """On a phone each line becomes a paragraph, so cells bring their headings along."""
     if not table.lines:
         return ""
-    head = _cells("th", {heading: heading for heading in table.lines[0]})
-    body = "\n".join(_cells("td", line) for line in table.lines)
+    headings = [heading for heading in table.lines[0] if heading not in without]
+    head = _cells("th", {heading: heading for heading in headings})
+    body = "\n".join(_cells("td", {heading: line[heading] for heading in headings}) for line in table.lines)
     caption = f"<caption>{table.caption}</caption>" if table.caption else ""
     return (
         f'<h2>{title}</h2>\n<div class="scroll"><table class="list">{caption}<thead>{head}</thead>\n'

@@ -47,6 +47,8 @@ class Frame:
     version: str
     links: Sequence[tuple[str, str]]
     """Pairs of path and text."""
+    addresses: bool = True
+    """Whether those of stuck sockets are told."""
 
 
 def render(report: Report, history: Sequence[Point], now: float, frame: Frame) -> str:
@@ -59,7 +61,7 @@ def render(report: Report, history: Sequence[Point], now: float, frame: Frame) -
         style=STYLE,
         host=escape(frame.host),
         links=" ".join(f'<a href="{escape(path)}">{escape(text)}</a>' for path, text in frame.links),
-        main=_missing(report) if census is None else _warning(report) + _sections(census, history, now),
+        main=_missing(report) if census is None else _warning(report) + _sections(census, history, now, frame),
         footer=_footer(report, frame.version),
     )
 
@@ -75,11 +77,11 @@ def _warning(report: Report) -> str:
     return _finding("warn", "The last sample failed; what follows is of the one before. The log says why.")
 
 
-def _sections(census: Census, history: Sequence[Point], now: float) -> str:
+def _sections(census: Census, history: Sequence[Point], now: float, frame: Frame) -> str:
     """What matters most first: a phone shows a small part of it."""
     wrong = _findings(census), page_tables.holders(census), page_tables.ports(census)
     around = _usages(census), _lines(census, history, now)
-    return "\n".join([*wrong, *around, page_tables.sockets(census.stuck)])
+    return "\n".join([*wrong, *around, page_tables.sockets(census.stuck, addresses=frame.addresses)])
 
 
 def _findings(census: Census) -> str:

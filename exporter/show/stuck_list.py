@@ -8,7 +8,7 @@ from typing import Literal
 
 from exporter.count.census import Census
 from exporter.count.report import Sample
-from exporter.show.stuck_objects import of_closed, of_holding, of_socket
+from exporter.show.stuck_objects import of_closed, of_holding, of_socket, without_addresses
 from exporter.tcp.states import State
 
 USUAL = 100
@@ -33,12 +33,17 @@ class Query:
 _Objects = Iterable[dict[str, object]]
 
 
-def render(sample: Sample, query: Query) -> str:
+def render(sample: Sample, query: Query, *, addresses: bool = True) -> str:
     """What *query* asks for, a line each, and how many stuck sockets there are of all kinds."""
     census = sample.census
     name, find = _LISTS[query.group]
-    objects = ",\n".join(json.dumps(found) for found in islice(find(census, query), query.limit))
-    head = {"timestamp": sample.at, "stuck": census.stuck.total, "closed_held": of_closed(census.closed)}
+    found = islice(find(census, query), query.limit)
+    objects = ",\n".join(map(json.dumps, found if addresses else map(without_addresses, found)))
+    head = {
+        "timestamp": sample.at,
+        "stuck": census.stuck.total,
+        "closed_held": of_closed(census.closed, census.holders),
+    }
     return f'{json.dumps(head)[:-1]}, "{name}": [\n{objects}\n]}}\n'
 
 

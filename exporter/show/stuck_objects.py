@@ -1,7 +1,7 @@
 """Stuck sockets, and who holds them, as objects of JSON; null is what is not known."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from exporter.count.closed import Closed
 from exporter.count.exhaustion import Holder
@@ -12,6 +12,8 @@ from exporter.tcp.sockets import OWN, Service
 from exporter.tcp.verdicts import VERDICTS
 
 _LABELS = tuple(dict.fromkeys(verdict.label for verdicts in VERDICTS.values() for verdict in verdicts))
+
+_ADDRESSES = frozenset({"local", "remote"})
 
 
 def of_socket(stuck: StuckSocket, age: float) -> dict[str, object]:
@@ -28,6 +30,11 @@ def of_socket(stuck: StuckSocket, age: float) -> dict[str, object]:
         "send_queue": socket.send_queue,
         **_owner(stuck.owner),
     }
+
+
+def without_addresses(of: Mapping[str, object]) -> dict[str, object]:
+    """The same, with nothing known of them."""
+    return {name: None if name in _ADDRESSES else value for name, value in of.items()}
 
 
 def of_holding(holding: Holding, now: float, holder: Holder | None) -> dict[str, object]:
@@ -61,11 +68,14 @@ def of_descriptors(holder: Holder | None) -> dict[str, object] | None:
     return {"pid": holder.pid, "open": open_, "limit": limit, "stuck": holder.taken, "seconds_left": left}
 
 
-def of_closed(closed: Closed) -> list[dict[str, object]] | None:
+def of_closed(closed: Closed, holders: Iterable[Holder]) -> list[dict[str, object]] | None:
     """Sockets that are over and still held, by who holds them; null where nothing is known of them."""
     if closed.by_owner is None:
         return None
-    named = [{**_owner(Owner(*whose)), "sockets": sockets} for whose, sockets in closed.by_owner.items()]
+    pids = {(holder.cgroup, holder.process): holder.pid for holder in holders}
+    named = [
+        {**_owner(Owner(*whose, pids.get(whose, 0))), "sockets": sockets} for whose, sockets in closed.by_owner.items()
+    ]
     return [*named, {**_owner(Owner("", "")), "sockets": closed.unexplained}] if closed.unexplained else named
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import http.client
 import socket
+import ssl
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Event, Thread
@@ -11,6 +13,7 @@ from threading import Event, Thread
 from exporter.server import addresses
 from exporter.server.connections import BoundedServer, Bounds, Connections
 from exporter.server.routes import Site, application
+from exporter.threads.pool import settle
 
 QUICK = Bounds(connections=64, request=1.0, idle=30.0, answer=1.0)
 """Deadlines that tests can wait for."""
@@ -45,6 +48,17 @@ def site(metrics: Bytes, /, **changed: object) -> Site:
         reload=None,
     )
     return replace(plain, **changed)  # type: ignore[arg-type]
+
+
+def reloading(do: Callable[[], None]) -> Callable[[], Future[None]]:
+    """A reload that does that at once."""
+
+    def reload() -> Future[None]:
+        done: Future[None] = Future()
+        settle(done, do)
+        return done
+
+    return reload
 
 
 @dataclass(frozen=True)
@@ -91,7 +105,9 @@ class Serving:
 
 
 @contextmanager
-def serving(served: Site, bounds: Bounds = QUICK, drain_seconds: float = 1.0) -> Iterator[Serving]:
+def serving(
+    served: Site, bounds: Bounds = QUICK, drain_seconds: float = 1.0, tls: ssl.SSLContext | None = None
+) -> Iterator[Serving]:
     """The server for *served*, until the end of the block."""
     [listening] = addresses.bind("127.0.0.1:0")
     connections = Connections(bounds)
@@ -99,7 +115,7 @@ def serving(served: Site, bounds: Bounds = QUICK, drain_seconds: float = 1.0) ->
     stop = asyncio.Event()
 
     async def run() -> None:
-        server = BoundedServer(application(served, connections), connections, bounds)
+        server = BoundedServer(application(served, connections), connections, bounds, tls)
         server.serve([listening])
         started.set()
         await stop.wait()

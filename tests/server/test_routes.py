@@ -12,7 +12,7 @@ from exporter.show.formats import Format, Variant
 from exporter.show.stuck_list import Query
 from exporter.tcp.states import State
 from tests.lab.witness import wait_for
-from tests.server.serving import Bytes, serving, site
+from tests.server.serving import Bytes, reloading, serving, site
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ def test_metrics_come_with_exact_headers() -> None:
         "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
         "Content-Length": "4",
         "Vary": "Accept, Accept-Encoding",
+        "X-Content-Type-Options": "nosniff",
     }
 
 
@@ -119,7 +120,7 @@ def test_reload_is_forbidden_unless_it_is_enabled() -> None:
 
 def test_reload_reloads() -> None:
     reloads: list[None] = []
-    with serving(site(Bytes(), reload=lambda: reloads.append(None))) as server:
+    with serving(site(Bytes(), reload=reloading(lambda: reloads.append(None)))) as server:
         assert server.get("/-/reload", method="POST")[0] == 200
         assert server.get("/-/reload", method="PUT")[0] == 200
 
@@ -130,7 +131,7 @@ def test_a_reload_that_fails_says_why() -> None:
     def fail() -> None:
         raise ConfigError("config.yaml", (Fault("interval", "expected a duration"),))
 
-    with serving(site(Bytes(), reload=fail)) as server:
+    with serving(site(Bytes(), reload=reloading(fail))) as server:
         status, _, body = server.get("/-/reload", method="POST")
 
     assert status == 500
@@ -295,6 +296,87 @@ def test_a_bad_question_about_stuck_sockets_is_answered_with_what_was_expected(q
         status, _, body = server.get(f"/api/v1/stuck?{query}")
 
     assert (status, body) == (400, message)
+
+
+DETAILS = ["/", "/api/v1/stuck"]
+
+
+@pytest.mark.parametrize("path", DETAILS)
+def test_without_details_there_are_none(path: str) -> None:
+    with serving(site(Bytes(), details=False)) as server:
+        assert server.get(path)[::2] == (404, b"404 Not Found\n")
+        assert server.get("/metrics")[0] == server.get("/-/ready")[0] == 200
+
+
+def test_without_details_metrics_may_be_at_the_root() -> None:
+    with serving(site(Bytes(b"a 1\n"), details=False, telemetry_path="/")) as server:
+        assert server.get("/")[2] == b"a 1\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("/metrics", "GET"),
+        ("/", "GET"),
+        ("/api/v1/stuck", "GET"),
+        ("/api/v1/stuck?a", "GET"),
+        ("/-/healthy", "GET"),
+        ("/-/ready", "HEAD"),
+        ("/-/reload", "GET"),
+        ("/-/reload", "POST"),
+        ("/nothing", "GET"),
+    ],
+)
+def test_no_browser_is_to_guess_what_an_answer_is(path: str, method: str) -> None:
+    with serving(site(Bytes())) as server:
+        _, headers, _ = server.get(path, method)
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(("path", "method"), [("/", "GET"), ("/", "HEAD"), ("/api/v1/stuck", "GET")])
+def test_details_are_not_told_under_the_name_of_somebody_else(path: str, method: str) -> None:
+    """A web page may have its own name point here, and read what a browser is then given."""
+    with serving(site(Bytes(), allowed_hosts=frozenset({"web1"}))) as server:
+        refused, headers, body = server.get(path, method, Host="evil.example:10060")
+        answered = [server.get(path, method, Host=host)[0] for host in ("web1:10060", "localhost", "127.0.0.1:10060")]
+
+    assert refused == 421
+    assert headers["Content-Type"].startswith("text/plain")
+    assert body == (b"" if method == "HEAD" else b"421 Misdirected Request: this name is not in --web.allowed-hosts\n")
+    assert answered == [200, 200, 200]
+
+
+def test_metrics_and_probes_have_any_name() -> None:
+    """They are for programs, which ask by whatever name the service discovery gives."""
+    with serving(site(Bytes(), allowed_hosts=frozenset({"web1"}))) as server:
+        found = [server.get(path, Host="10-0-0-1.pod")[0] for path in ("/metrics", "/-/healthy", "/-/ready")]
+
+    assert found == [200, 200, 200]
+
+
+def test_where_no_name_is_allowed_any_is() -> None:
+    with serving(site(Bytes())) as server:
+        assert server.get("/", Host="whatever")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+        {"Host": "evil.example", "Origin": "http://evil.example", "Sec_Fetch_Site": "same-origin"},
+    ],
+)
+def test_no_page_of_another_server_reloads(headers: dict[str, str]) -> None:
+    reloads: list[None] = []
+    served = site(Bytes(), reload=reloading(lambda: reloads.append(None)), allowed_hosts=frozenset({"web1"}))
+    with serving(served) as server:
+        status, _, body = server.get("/-/reload", "POST", **headers)
+
+    assert (status, len(body.splitlines()), reloads) == (421 if "Host" in headers else 403, 1, [])
 
 
 def test_without_a_fresh_sample_nothing_is_said_about_stuck_sockets() -> None:

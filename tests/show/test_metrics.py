@@ -135,6 +135,12 @@ def stuck(**changed: object) -> Report:
     return samples.report(last=replace(sample, census=replace(sample.census, stuck=different)))
 
 
+def test_the_end_of_a_certificate_is_a_time() -> None:
+    [sample] = metrics.certificate(1_800_000_000.0).samples
+
+    assert sample == ("tcpstate_certificate_not_after_timestamp_seconds", {}, 1_800_000_000.0, None, None, None)
+
+
 def test_only_the_thresholds_in_force_are_told() -> None:
     assert text(stuck(after={State.CLOSE_WAIT: 60.0})).count("tcpstate_stuck_after_seconds{") == 1
 

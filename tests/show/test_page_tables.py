@@ -73,6 +73,13 @@ def test_a_long_list_is_cut_and_says_so() -> None:
     assert "The 20 oldest of 280 stuck sockets." in page_tables.sockets(stuck)
 
 
+def test_addresses_can_be_left_out() -> None:
+    [headings, line] = rows(page_tables.sockets(samples.stuck(), addresses=False))
+
+    assert headings == ["state", "age", "how it ends", "unread", "unsent", "held by", "pid"]
+    assert len(line) == len(headings)
+
+
 def test_where_nothing_is_stuck_there_is_no_list() -> None:
     well: Census = samples.healthy()
 

@@ -145,3 +145,15 @@ def test_hostile_names_are_text() -> None:
     # Twice the host, the link's two, version and source, and in the three places of an owner its process; of its cgroup
     # only what follows the last slash.
     assert found.count("&lt;script&gt;") == 9
+
+
+def test_no_address_is_on_a_page_that_is_to_tell_none() -> None:
+    told, left_out = (
+        status_page.render(samples.report(), (), 1001.0, replace(FRAME, addresses=addresses))
+        for addresses in (True, False)
+    )
+
+    assert "192.0.2.1" in told
+    assert "192.0.2." not in left_out
+    assert "198.51.100." not in left_out
+    Balanced(left_out)

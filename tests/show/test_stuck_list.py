@@ -25,6 +25,13 @@ def test_sockets_are_listed_one_by_one() -> None:
     assert (socket["local"], socket["age_seconds"], socket["pid"]) == ("192.0.2.1:443", 10800.5, 4711)
 
 
+def test_addresses_can_be_left_out() -> None:
+    [told] = json.loads(stuck_list.render(samples.sample(), Query()))["sockets"]
+    [left_out] = json.loads(stuck_list.render(samples.sample(), Query(), addresses=False))["sockets"]
+
+    assert left_out == {**told, "local": None, "remote": None}
+
+
 def test_holders_are_listed_the_biggest_first() -> None:
     found = json.loads(stuck_list.render(samples.sample(), Query(group="holder")))["holdings"]
 

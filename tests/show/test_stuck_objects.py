@@ -52,11 +52,12 @@ def test_a_holder_is_an_object_with_all_that_is_known() -> None:
 
 
 def test_closed_sockets_are_told_by_who_holds_them_and_null_where_nothing_is_known() -> None:
-    nginx, nobody = of_closed(Closed({("/system.slice/nginx.service", "nginx"): 60}, 3)) or []
+    closed = Closed({("/system.slice/nginx.service", "nginx"): 60}, 3)
+    nginx, nobody = of_closed(closed, [samples.holder()]) or []
 
-    assert (nginx["process"], nginx["sockets"]) == ("nginx", 60)
+    assert (nginx["process"], nginx["pid"], nginx["sockets"]) == ("nginx", 4711, 60)
     assert (nobody["process"], nobody["sockets"]) == (None, 3)
-    assert (of_closed(Closed({})), of_closed(Closed())) == ([], None)
+    assert (of_closed(Closed({}), []), of_closed(Closed(), [])) == ([], None)
 
 
 def test_what_is_not_known_of_an_owner_is_null() -> None:
