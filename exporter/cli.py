@@ -1,50 +1,94 @@
 """The command: reads the flags and does what they say. Every error ends as one line a fault and an exit code."""
 
-import os
-import sys
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from exporter import logs, once
-from exporter.errors import ConfigError, SampleError, SourceUnavailable, StartError
+from exporter import once, output
+from exporter.errors import ConfigError, OutputError, SampleError, SourceUnavailable, StartError
+from exporter.logs import lines
+from exporter.logs.writer import Writer
 from exporter.settings import config, flags
-from exporter.settings.config import Config
 from exporter.settings.flags import NAME, Flags
+from exporter.signals import Signals
+from exporter.threads.started import start
+
+LAST_LINES_SECONDS = 0.2
+"""How long the end may wait for the log to be written."""
+
+log = logging.getLogger(__name__)
 
 
-def entry() -> None:
-    """The console script."""
-    sys.exit(main(sys.argv[1:]))
+def main(arguments: Sequence[str], signals: Signals | None = None) -> int:
+    """The exit code: 0, 1 if the exporter cannot run here, 2 if the user has to mend flags or configuration.
+
+    Threads may still run: whoever has no use for them has to end the process, and not just this function.
+    """
+    return _code(partial(_do, arguments, signals or Signals()), output.complain)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """The exit code: 0, 1 if the exporter cannot run here, 2 if the user has to mend flags or configuration."""
-    found = flags.parse(arguments)
+def _do(arguments: Sequence[str], signals: Signals) -> int:
     try:
-        return _run(found, config.named(found.config_file))
+        found = flags.parse(arguments)
+    except SystemExit as end:
+        output.finish()
+        return end.code if isinstance(end.code, int) else 1
+    if not (found.once or found.config_check):
+        return _serve(found, signals)
+    signals.release()
+    lines.configure(found.log_level, found.log_format, output.complain)
+    output.write(_checked(found) if found.config_check else _sampled(found))
+    return 0
+
+
+def _code(do: Callable[[], int], complain: Callable[[str], None]) -> int:
+    """The exit code of *do*, or of what it raises, after a line for *complain*."""
+    try:
+        return do()
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+        complain(f"{error}\n")
         return 2
-    except (StartError, SampleError, SourceUnavailable) as error:
-        sys.stderr.write(f"{NAME}: {error}\n")
-        return 1
+    except (StartError, OutputError, SampleError, SourceUnavailable) as error:
+        complain(f"{NAME}: {error}\n")
     except BrokenPipeError:
-        # Whoever reads our output has seen enough; nothing is left that could be flushed to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        """Whoever reads the output has seen enough."""
     except KeyboardInterrupt:
         return 130
+    except (ImportError, MemoryError, OSError) as error:  # too few descriptors, too little memory
+        complain(f"{NAME}: cannot run here: {str(error) or 'not enough memory'}\n")
+    except Exception:
+        log.exception("ended by a mistake")
+    return 1
 
 
-def _run(found: Flags, configuration: Config) -> int:
-    if found.config_check:
-        sys.stdout.write(f"{found.config_file or 'no configuration file, the defaults'}: valid\n")
-        return 0
-    logs.configure(found.log_level, found.log_format)
-    if found.once:
-        once.run(configuration, found.once)
-        sys.stdout.flush()
-        return 0
+def _checked(found: Flags) -> bytes:
+    from exporter.settings import web_config  # noqa: PLC0415 - --once starts without TLS
+
+    config.named(found.config_file)
+    web_config.named(found.web_config_file)
+    valid = [found.config_file or "no configuration file, the defaults", found.web_config_file]
+    return "".join(f"{file}: valid\n" for file in valid if file).encode(errors="surrogateescape")
+
+
+def _sampled(found: Flags) -> bytes:
+    return once.answer(config.named(found.config_file), found.once or "")
+
+
+def _serve(found: Flags, signals: Signals) -> int:
+    """Nothing that happens from here on waits for who reads the log."""
+    if not signals.take():
+        raise StartError("cannot start a thread: there may be no more of them, or no memory for one")
+    writer = Writer(2)
+    start("log", writer.run)
+    lines.configure(found.log_level, found.log_format, writer.put)
+    lines.catch_the_rest()
+    code = _code(partial(_run, found, signals), writer.put)
+    writer.flush(LAST_LINES_SECONDS)
+    return code
+
+
+def _run(found: Flags, signals: Signals) -> int:
+    configuration = config.named(found.config_file)
     from exporter import daemon  # noqa: PLC0415 - --once starts without a server
 
-    daemon.run(found, configuration)
-    return 0
+    return daemon.run(found, configuration, signals)

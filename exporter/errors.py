@@ -5,7 +5,8 @@ ExporterError
 ├── SampleError         this sample is lost: count it under its reason, keep the last census, go on
 │   ├── Truncated, Malformed, Interrupted, TimedOut, KernelRefused, ReadFailed
 ├── ConfigError         the user has to mend a file: print every fault, exit 2
-└── StartError          the daemon cannot start: print one line, exit 1
+├── StartError          the daemon cannot start: print one line, exit 1
+└── OutputError         what was asked for cannot be written: print one line, exit 1
 """
 
 from dataclasses import dataclass
@@ -100,3 +101,7 @@ class ConfigError(ExporterError):
 
 class StartError(ExporterError):
     """The daemon cannot start; the message is one line for the person who started it."""
+
+
+class OutputError(ExporterError):
+    """Standard output cannot be written to; the message says why."""

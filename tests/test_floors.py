@@ -9,7 +9,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "exporter"
 
 FLOORS = (
-    ("__init__", "errors", "durations", "logs", "masks"),
+    ("__init__", "errors", "durations", "masks"),
+    ("interpreter", "logs", "output", "signals", "threads"),
     ("tcp",),
     ("decode",),
     ("kernel", "count"),
@@ -116,3 +117,29 @@ def test_every_folder_says_what_belongs_there() -> None:
     folders = [module for module in MODULES if module.name == "__init__.py"]
 
     assert [folder for folder in folders if not ast.get_docstring(ast.parse(folder.read_text()))] == []
+
+
+LATE = {"to_thread", "run_in_executor", "ThreadPoolExecutor"}
+"""What starts a thread when there is work for it, fails where there are none left, and is waited for at the end."""
+
+
+def named(module: Path) -> set[str]:
+    """Every name and attribute in the module."""
+    nodes = list(ast.walk(ast.parse(module.read_text())))
+    plain = {node.id for node in nodes if isinstance(node, ast.Name)}
+    return (
+        plain
+        | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        | {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    )
+
+
+@pytest.mark.parametrize("module", MODULES, ids=names(MODULES))
+def test_no_module_has_threads_that_start_with_the_first_work(module: Path) -> None:
+    assert named(module) & LATE == set()
+
+
+def test_threads_are_made_in_one_place_but_for_that_which_takes_the_signals() -> None:
+    makers = [module for module in MODULES if "threading.Thread" in imports(module)]
+
+    assert names(makers) == ["signals.py", "threads/started.py"]

@@ -20,7 +20,7 @@ def lowest() -> Mapping[str, str]:
     return dict(one.split(">=") for one in allowed)
 
 
-def pinned(file: str) -> Mapping[str, str]:
+def pinned(file: str) -> dict[str, str]:
     """The version of each package in a file of constraints."""
     return dict(re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / file).read_text(), re.MULTILINE))
 

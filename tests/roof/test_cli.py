@@ -1,12 +1,17 @@
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+import tomllib
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import __version__
+from tests.lab import faults
 
 ROOT = Path(__file__).parent.parent.parent
 INVALID = ROOT / "tests/settings/bad/many-faults.yaml"
@@ -42,8 +47,8 @@ def test_once_prints_metrics_for_the_textfile_collector() -> None:
 def test_once_works_for_anybody() -> None:
     """The first run imports what only root may be able to read, where the interpreter is in root's home."""
     code = (
-        "import io, os, sys; from exporter import cli;"
-        "sys.stdout = io.StringIO(); cli.main(['--once=json']); sys.stdout = sys.__stdout__;"
+        "import os, sys; from exporter import cli;"
+        "plain = os.dup(1); os.dup2(os.open(os.devnull, os.O_WRONLY), 1); cli.main(['--once=json']); os.dup2(plain, 1);"
         "os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534);"
         "sys.exit(cli.main(['--once=json']))"
     )
@@ -74,6 +79,29 @@ def test_a_bad_configuration_is_a_line_for_each_fault_and_exit_code_2() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 7
     assert all(line.startswith(f"{INVALID}: ") for line in done.stderr.splitlines())
+
+
+def test_the_web_configuration_is_checked_with_the_other(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.yml", tmp_path / "bad.yml"
+    good.write_text("http_server_config: {headers: {X-XSS-Protection: 0}}\n")
+    bad.write_text("tls_server_config: {cert_file: none.crt, key_file: none.key}\n")
+
+    taken = run("--config.check", f"--web.config.file={good}")
+    refused = run("--config.check", "--config.file=config.example.yaml", f"--web.config.file={bad}")
+
+    assert (taken.returncode, taken.stdout.splitlines()[1]) == (0, f"{good}: valid")
+    assert (refused.returncode, refused.stdout, len(refused.stderr.splitlines())) == (2, "", 2)
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("--once",), ("--config.check",)], ids=" ".join)
+def test_no_program_is_run_to_find_out_what_the_platform_is(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """An exporter that starts whatever is called uname does more than it is to do, and is slow to start."""
+    (tmp_path / "uname").write_text(f"#!/bin/sh\necho run >> {tmp_path / 'runs'}\n")
+    (tmp_path / "uname").chmod(0o755)
+    command = [sys.executable, "-m", "exporter", *arguments]
+    subprocess.run(command, capture_output=True, cwd=ROOT, env={"PATH": str(tmp_path)}, timeout=30, check=True)
+
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(
@@ -122,3 +150,32 @@ def test_one_sample_starts_without_a_server_or_a_client_library() -> None:
 
     loaded = set(done.stdout.splitlines()[-1].split())
     assert loaded & {"tornado", "prometheus_client", "yaml", "psutil", "asyncio", "ssl"} == set()
+
+
+def test_one_sample_is_complete_also_when_it_was_held_up(tmp_path: Path) -> None:
+    """By SIGSTOP, between the sample and what is made of it: the file that is written then has to be whole."""
+    (tmp_path / "config.yaml").write_text("interval: 100ms\n")
+    command = [*faults.within("stopped_after_sample"), sys.executable, "-m", "exporter", "--once=prometheus"]
+    held_up = subprocess.Popen(
+        [*command, f"--config.file={tmp_path / 'config.yaml'}"], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert os.WIFSTOPPED(os.waitpid(held_up.pid, os.WUNTRACED)[1])
+    time.sleep(1)  # in which three intervals have passed
+    held_up.send_signal(signal.SIGCONT)
+    output, _ = held_up.communicate(timeout=10)
+
+    assert held_up.returncode == 0
+    assert "\ntcpstate_sockets{" in output
+    assert "\ntcpstate_up 1.0\n" in output
+
+
+def test_the_command_minds_signals_before_anything_slow_is_imported() -> None:
+    """Until it does, SIGHUP kills it, as whoever reloads a service that has just been started finds out."""
+    script = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["tcp-state-exporter"]
+    module = script.partition(":")[0]
+    code = f"import sys; before = set(sys.modules); import {module}; print(*(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    loaded = set(done.stdout.split())
+    assert {name for name in loaded if name.startswith("exporter")} == {"exporter", "exporter.signals", module}
+    assert loaded & {"argparse", "asyncio", "json", "logging", "socket"} == set()

@@ -5,11 +5,9 @@ import socket
 import ssl
 import subprocess
 import sys
-from base64 import b64encode
 from collections import Counter
 from pathlib import Path
 
-import bcrypt
 import pytest
 
 from tests.lab import certificates, recipes
@@ -92,36 +90,6 @@ def test_a_real_prometheus_scrapes_it_and_leaves_no_time_wait(host: Namespace, t
         assert {"listen", "established"} <= states(server, "10060") < states(server, "other")
         assert len(states(server, "other")) == 11
         assert host.run("ss", "-tanH", "state", "time-wait", f"( sport = :{PORT} )") == ""
-
-
-def test_sigterm_ends_it_at_once_also_while_somebody_is_connected(host: Namespace, tmp_path: Path) -> None:
-    with exporter(host, tmp_path / "log") as running:
-        idle = running.connect()
-        code, seconds = running.end()
-        idle.close()
-
-    assert code == 0
-    assert seconds < 1.0
-    assert "Traceback" not in (tmp_path / "log").read_text()
-
-
-def test_sigterm_ends_it_within_two_seconds_while_it_is_asked_for_passwords(host: Namespace, tmp_path: Path) -> None:
-    """Each of the guesses that wait takes longer to check than the end may take."""
-    hashed = bcrypt.hashpw(b"secret", bcrypt.gensalt(13)).decode()
-    (tmp_path / "web.yml").write_text(f"basic_auth_users: {{alice: {hashed}}}\n")
-    with exporter(host, tmp_path / "log", f"--web.config.file={tmp_path / 'web.yml'}", ready=False) as running:
-        wait_for(lambda: "Listening" in (tmp_path / "log").read_text(), "the server listens", seconds=20)
-        guesses = [running.connect() for _ in range(8)]
-        for number, guess in enumerate(guesses):
-            header = b64encode(f"alice:{number}".encode()).decode()
-            guess.request("GET", "/metrics", headers={"Authorization": f"Basic {header}"})
-        code, seconds = running.end()
-        for guess in guesses:
-            guess.close()
-
-    assert code == 0
-    assert seconds < 2.5
-    assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 def test_a_port_that_is_taken_is_one_line_and_exit_code_1(host: Namespace, tmp_path: Path) -> None:

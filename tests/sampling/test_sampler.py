@@ -2,18 +2,18 @@
 
 import gc
 import logging
-from itertools import chain, repeat
 from threading import Thread
 
 import pytest
 
 from exporter.count.report import REASONS, Report
 from exporter.errors import ExporterError, Malformed, SourceUnavailable, TimedOut
-from exporter.sampling.clocks import Clocks
+from exporter.sampling.outcomes import AT_ONCE, REST_SECONDS
 from exporter.sampling.sample import Sampling
 from exporter.sampling.sampler import Sampler
 from exporter.settings.config import Config
 from exporter.tcp.states import State
+from tests.lab.witness import wait_for
 from tests.sampling.scripts import Script, Sources, Time
 
 
@@ -78,6 +78,21 @@ def test_a_failure_that_repeats_is_logged_once_and_so_is_its_end(caplog: pytest.
     assert caplog.messages == ["samples fail, reason malformed: odd", "samples succeed again"]
 
 
+def test_failures_that_come_and_go_are_told_a_few_times_and_then_now_and_then(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stage = Stage(Script("sock_diag", [Malformed("odd"), None] * 100))
+    with caplog.at_level(logging.INFO):
+        for _ in range(200):
+            stage.sample()
+            stage.time.now += 1
+
+    told = [message for message in caplog.messages if message.startswith("samples")]
+    assert AT_ONCE < len(told) <= AT_ONCE + 1 + 200 / REST_SECONDS
+    assert told[:2] == ["samples fail, reason malformed: odd", "samples succeed again"]
+    assert told[-1].endswith(f", after {REST_SECONDS - 1:.0f} changes that are not told")
+
+
 def test_a_blocked_source_is_followed_by_the_next_once_and_for_all(caplog: pytest.LogCaptureFixture) -> None:
     blocked = Script("sock_diag", [SourceUnavailable("seccomp")])
     stage = Stage(blocked, Script("procfs"))
@@ -97,10 +112,16 @@ def test_a_source_that_fails_is_not_given_up() -> None:
 
 def test_the_record_says_how_far_the_interval_is_stretched() -> None:
     stage = Stage(Script("sock_diag"), config=Config(interval=1.0, max_cpu=0.1))
-    costs = chain([0.0], repeat(0.5))
-    stage.sampler._clocks = Clocks(monotonic=lambda: stage.time.now, wall=lambda: 0.0, cpu=lambda: next(costs))
 
-    assert stage.sample().interval == 5.0
+    def publish(report: Report) -> None:
+        stage.reports.append(report)
+        stage.time.cpu += 0.5
+
+    stage.sampler._publish = publish
+    intervals = [stage.sample().interval for _ in range(3)]
+
+    assert intervals[:2] == [1.0, 1.0]
+    assert 5.0 <= intervals[2] < 6.0
 
 
 def test_other_rules_are_followed_with_the_next_sample() -> None:
@@ -114,6 +135,58 @@ def test_other_rules_are_followed_with_the_next_sample() -> None:
     assert report.interval == 60.0
     assert stage.sources.asked == ["auto", "procfs"]
     assert first.closed
+
+
+def test_a_hundred_configurations_are_not_followed_by_a_hundred_samples() -> None:
+    """A sample that took half a second may be followed by the next after ten, by a share of 5 %."""
+    stage = Stage(Script("sock_diag"), config=Config(interval=60.0, max_cpu=0.05))
+
+    def publish(_: Report) -> None:
+        stage.time.cpu += 0.5
+
+    stage.sampler._publish = publish
+    stage.sampler.sample()
+    dues = []
+    for _ in range(100):
+        stage.time.now += 0.01
+        stage.sampler.follow(Config(interval=60.0, max_cpu=0.05))
+        stage.sampler._adopt(stage.sampler._next_config)
+        dues.append(stage.sampler._pace.due)
+
+    assert dues == [1010.0] * 100
+
+
+def test_a_sample_that_is_put_off_until_it_can_be_paid_for_is_not_taken_for_one_that_hangs() -> None:
+    stage = Stage(Script("sock_diag"), config=Config(interval=1.0, max_cpu=1.0))
+
+    def publish(_: Report) -> None:
+        stage.time.cpu += 0.5
+
+    stage.sampler._publish = publish
+    stage.sampler.sample()
+    stage.sampler.follow(Config(interval=1.0, max_cpu=0.01))
+    stage.sampler._adopt(stage.sampler._next_config)
+    stage.time.now = stage.sampler._pace.due
+
+    assert stage.time.now == 1050.0
+    assert stage.sampler.progress.is_fresh()
+
+
+def test_what_became_of_a_configuration_is_told_at_once_and_without_a_sample() -> None:
+    config = Config(interval=3600.0)
+    reports: list[Report] = []
+    sampler = Sampler(Sampling(config, sources=Sources(Script("sock_diag"))), config, reports.append)
+    thread = Thread(target=sampler.run)
+    thread.start()
+    wait_for(lambda: len(reports) == 1, "the first sample")
+    sampler.refuse()
+    wait_for(lambda: len(reports) == 2, "the refusal is told")
+    sampler.stop()
+    thread.join(10)
+
+    assert [(report.samples, report.reload.succeeded) for report in reports[:2]] == [(1, True), (1, False)]
+    assert reports[1].last is reports[0].last
+    assert reports[1].succeeded
 
 
 def test_a_refused_configuration_shows_in_the_next_record_until_a_good_one() -> None:

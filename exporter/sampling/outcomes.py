@@ -1,0 +1,45 @@
+"""Which outcomes of samples are worth a line of the log."""
+
+from dataclasses import dataclass
+
+AT_ONCE = 4
+"""Changes that are told as they come."""
+REST_SECONDS = 60.0
+"""After that, one in so many seconds."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a sample failed."""
+
+    reason: str
+    """One of REASONS."""
+    message: str
+
+
+class Outcomes:
+    """Compares each outcome with the one before: a failure that repeats, and one that comes and goes, fill no log."""
+
+    def __init__(self, now: float) -> None:
+        self._reason: str | None = None
+        self._changes = 0
+        """That nobody has been told of."""
+        self._credit = float(AT_ONCE)
+        self._counted_at = now
+
+    def line(self, failure: Failure | None, now: float) -> str | None:
+        """What to say at the monotonic time *now*, if anything."""
+        reason = failure.reason if failure else None
+        self._changes += reason != self._reason
+        self._reason = reason
+        self._credit = min(AT_ONCE, self._credit + (now - self._counted_at) / REST_SECONDS)
+        self._counted_at = now
+        if not self._changes or self._credit < 1:
+            return None
+        self._credit -= 1
+        changes, self._changes = self._changes, 0
+        return _said(failure) + (f", after {changes - 1} changes that are not told" if changes > 1 else "")
+
+
+def _said(failure: Failure | None) -> str:
+    return f"samples fail, reason {failure.reason}: {failure.message}" if failure else "samples succeed again"
