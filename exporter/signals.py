@@ -82,10 +82,18 @@ def end_in_time(end: Callable[[], None], code: int = 0) -> None:
     with suppress(RuntimeError):  # the event loop has ended already
         end()
     time.sleep(TWICE_SECONDS)
-    while signal.sigtimedwait(_END, 0):
+    while _comes_another(0):
         """It came with the first."""
-    signal.sigtimedwait(_END, GRACE_SECONDS - TWICE_SECONDS)
+    _comes_another(GRACE_SECONDS - TWICE_SECONDS)
     os._exit(code)
+
+
+def _comes_another(seconds: float) -> bool:
+    """Whether one that ends the process comes within so many *seconds*; where that cannot be asked, as on macOS, none does."""
+    if hasattr(signal, "sigtimedwait"):
+        return signal.sigtimedwait(_END, seconds) is not None
+    time.sleep(seconds)
+    return False
 
 
 def _die(number: int) -> None:
