@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find exporter -name '*.py')
 
-.PHONY: run test lint bench soak clean
+.PHONY: run test lint bench bench-fleet soak clean
 
 # Arguments for the exporter: make run ARGS=--once
 run: $(VENV)/.run
@@ -23,6 +23,11 @@ lint: $(VENV)/.test
 bench: $(VENV)/.test
 	tests/system-packages bench
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# What rules and dashboard cost one Prometheus, for 1,000 hosts by default: make bench-fleet ARGS="--hosts 300"
+bench-fleet: $(VENV)/.test
+	tests/system-packages
+	$(BIN)/python -m tests.bench.fleet $(ARGS)
 
 # A long run beside churn, leaks, scrapes and faults, an hour by default: make soak ARGS=5
 soak: $(VENV)/.test

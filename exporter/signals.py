@@ -89,7 +89,7 @@ def end_in_time(end: Callable[[], None], code: int = 0) -> None:
 
 
 def _comes_another(seconds: float) -> bool:
-    """Whether one that ends the process comes within so many *seconds*; where that cannot be asked, as on macOS, none does."""
+    """Whether one that ends the process comes within so many *seconds*; none where that cannot be asked (macOS)."""
     if hasattr(signal, "sigtimedwait"):
         return signal.sigtimedwait(_END, seconds) is not None
     time.sleep(seconds)
