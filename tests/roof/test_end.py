@@ -130,14 +130,25 @@ def test_the_first_process_of_a_container_ends_in_time_before_it_has_begun(host:
     ("number", "expected"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 130), (signal.SIGHUP, -signal.SIGHUP)]
 )
 def test_one_sample_is_ended_by_signals_like_any_command(tmp_path: Path, number: signal.Signals, expected: int) -> None:
-    """An exit code of 0 would say that what it has written is complete."""
+    """An exit code of 0 would say that what it has written is complete. A shell may have all of us ignore SIGINT."""
     broken = tmp_path / "broken"
     broken.touch()
-    command = [*faults.within("read_hangs", broken), sys.executable, "-m", "exporter", "--once"]
-    hanging = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
-    time.sleep(1)
-    hanging.send_signal(number)
-    output, errors = hanging.communicate(timeout=10)
+    command = [
+        "env",
+        "--default-signal",
+        *faults.within("read_hangs", broken),
+        sys.executable,
+        "-m",
+        "exporter",
+        "--once",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as hanging:
+        time.sleep(1)
+        hanging.send_signal(number)
+        try:
+            output, errors = hanging.communicate(timeout=10)
+        finally:
+            hanging.kill()
 
     assert (hanging.returncode, output, errors) == (expected, b"", b"")
 
