@@ -36,10 +36,10 @@ def main(arguments: Sequence[str]) -> int:
     minutes = parser.parse_args(arguments).minutes
     with ExitStack() as kept:
         record = _run(kept, minutes * 60)
-    print(record.table())
-    for fault in record.faults():
-        print(fault)
-    return 1 if record.faults() else 0
+        print(record.table())
+    faults = record.faults()
+    print("\n".join(faults) or "nothing has grown, and nothing was missed")
+    return 1 if faults else 0
 
 
 def _run(kept: ExitStack, seconds: float) -> Record:

@@ -13,6 +13,8 @@ from tests.soak.scrapers import Scraper
 EVERY_SECONDS = 5.0
 GROWTH = 1.05
 """Of the memory of the second quarter that the last may have; the first one warms up."""
+SLACK = 1024
+"""KiB that it may have besides."""
 AFTER_SECONDS = 5.0
 """In which scrapes may be missed behind a fault that makes them missed."""
 LINES = 12
@@ -61,7 +63,7 @@ class Record:
         before, after = self._quarter(1), self._quarter(3)
         missed = [at for at in self._scraper.missed if not any(begin <= at <= end for begin, end in self._excused)]
         grown = {
-            "memory": (before.kibibytes * GROWTH, after.kibibytes),
+            "memory": (before.kibibytes * GROWTH + SLACK, after.kibibytes),
             "descriptors": (before.descriptors + 2, after.descriptors),
             "threads": (before.threads, after.threads),
         }
@@ -76,7 +78,7 @@ class Record:
 
     def table(self) -> str:
         """All of it as text."""
-        step = max(1, len(self._taken) // LINES)
+        step = -(-len(self._taken) // LINES)
         lines = [str(taken) for taken in self._taken[::step]]
         log = Counter(line.split("level=")[-1].split()[0] for line in self._log.read_text().splitlines())
         facts = (
