@@ -17,6 +17,7 @@ from markdown_it.token import Token
 
 from exporter.server import routes
 from exporter.settings import config, flags
+from exporter.show import metrics as metrics_of
 from exporter.show import stuck_query
 from tests.lab.daemon import ROOT
 from tests.lab.netns import Namespace
@@ -67,7 +68,7 @@ def served() -> frozenset[str]:
     """Every metric that the exporter has, and every series that the rules record."""
     metrics = re.findall(r"^(tcpstate_\w+)", EXPOSITION.read_text(), re.MULTILINE)
     groups = yaml.safe_load((RULES / "rules.yml").read_text())["groups"]
-    return frozenset([*metrics, *(rule["record"] for group in groups for rule in group["rules"])])
+    return frozenset([*metrics, metrics_of.certificate(0).name, *(rule["record"] for group in groups for rule in group["rules"])])
 
 
 @cache
