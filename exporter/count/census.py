@@ -105,8 +105,9 @@ class Count:
     ) -> None:
         self.roles, self.listeners, self.seen = roles, listeners, seen
         self._shared, self._local_ports, unseen = besides
-        self.unseen = set(unseen).difference(listener.inode for listener in listeners)
+        self.unseen = set(unseen)
         """Those of the inodes that the reading has not shown."""
+        self.unseen.difference_update(listener.inode or 0 for listener in listeners)
         self._tallies = {state: Tally(roles) for state in State}
         self._destinations = Destinations()
 

@@ -19,7 +19,8 @@ from exporter.tcp.holders import Process
 STEADY_SECONDS = 60.0
 """Of which the least number counts."""
 MANY = 10
-"""Closed sockets from which on all processes are looked into, if those that hold stuck ones do not explain them."""
+"""Closed sockets of the host from which on they are worth a look: into all processes, if those that hold stuck ones do
+not explain them. A few are there at any moment, since they are being made."""
 
 
 class Closed(NamedTuple):
@@ -44,7 +45,7 @@ class ClosedHeld:
         self._is_known = False
         self.asked: AbstractSet[int] = frozenset()
         """Inodes that the next complete reading takes those away from that are in a table."""
-        self.suspects: frozenset[int] = frozenset()
+        self.suspects: AbstractSet[int] = frozenset()
         """Those that it has left, which the next look has to ask for."""
         self._held: Mapping[Process, int] = {}
 
@@ -85,7 +86,7 @@ class ClosedHeld:
     def left(self, unseen: AbstractSet[int]) -> None:
         """A complete reading has not seen these of those *asked*."""
         if self.asked:
-            self.asked, self.suspects = frozenset(), frozenset(unseen)
+            self.asked, self.suspects = frozenset(), unseen
 
     def lose(self, ended: Collection[Process]) -> None:
         """These processes are no more."""
@@ -94,10 +95,12 @@ class ClosedHeld:
 
     def whom(self, holders: Iterable[int]) -> Iterable[int] | None:
         """The processes to look into next: *holders* of stuck sockets and those of closed ones, or None for all."""
-        explained = sum(self._held.values())
-        if (self.total or 0) >= MANY and explained < (self.total or 0) / 2:
+        total, explained = self.total, sum(self._held.values())
+        if total is not None and total < MANY:
+            return ()
+        if total is not None and explained < total / 2:
             return None
-        return () if self.total == 0 else dict.fromkeys([*(process.pid for process in self._held), *holders])
+        return dict.fromkeys([*(process.pid for process in self._held), *holders])
 
     def learn(self, look: Look) -> None:
         """Go by what a look has shown."""

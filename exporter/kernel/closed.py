@@ -35,7 +35,8 @@ class ClosedSearch:
     def __init__(self, proc: Path = Path("/proc"), cpu: Callable[[], float] = time.thread_time) -> None:
         self._proc, self._cpu = proc, cpu
         self._going: Iterator[None] | None = None
-        self._look = Look({}, {})
+        self._look: Look | None = None
+        """The one that goes on: its sockets take memory."""
         self._begun, self._spent, self._next = 0.0, 0.0, 0.0
 
     def is_ready(self, now: float) -> bool:
@@ -52,9 +53,9 @@ class ClosedSearch:
         begun = self._cpu()
         while self._going and self._cpu() < begun + seconds:
             if next(self._going, self) is self:
-                self._going = None
                 self._next = self._begun + max(PAUSE_SECONDS, (self._spent + self._cpu() - begun) / SHARE)
-                return self._look
+                look, self._going, self._look = self._look, None, None
+                return look
         self._spent += self._cpu() - begun
         return None
 
@@ -82,10 +83,9 @@ class ClosedSearch:
 
 def _sockets(folder: Path) -> Iterator[dict[int, str]]:
     """The paths of descriptors by inode of their socket, of AT_ONCE descriptors each. Raises OSError."""
-    names = iter(os.listdir(folder))  # noqa: PTH208 - names alone are what is needed
-    while some := list(islice(names, AT_ONCE)):
-        paths = [f"{folder}/{name}" for name in some]
-        yield {inode: path for path in paths if (inode := _inode(path)) is not None}
+    with os.scandir(folder) as entries:  # not all at once: they can be a hundred thousand
+        while some := [entry.path for entry in islice(entries, AT_ONCE)]:
+            yield {inode: path for path in some if (inode := _inode(path)) is not None}
 
 
 def _inode(path: str) -> int | None:

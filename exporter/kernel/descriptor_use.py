@@ -52,8 +52,17 @@ class DescriptorUse:
     def _limit(self, pid: int, now: float) -> int | None:
         known = self._limits.get(pid)
         if known is None or now >= known.stale_at:
-            known = self._limits[pid] = _Limit(processes.descriptor_limit(self._proc, pid), now + FRESH_SECONDS)
+            known = self._limits[pid] = self._read_limit(pid, known, now)
         return known.limit
+
+    def _read_limit(self, pid: int, before: _Limit | None, now: float) -> _Limit:
+        """Where it cannot be read this time, what it was *before*. Raises OSError if that is not known."""
+        try:
+            return _Limit(processes.descriptor_limit(self._proc, pid), now + FRESH_SECONDS)
+        except OSError:
+            if before is None:
+                raise
+            return before
 
     def _counted(self, pid: int) -> int:
         """One by one, before Linux 6.2: of our own user's processes, or with the privilege."""

@@ -10,6 +10,7 @@ systemd keeps a copy of each listening socket that it passes to a service: where
 on.
 """
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from exporter.tcp.holders import HeldBy, Process
 
 AT_ONCE = 2000
 """Descriptors that a step looks at."""
+_SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 KIN = 256
 """Processes that a walk looks into only since they may share the sockets of others."""
 
@@ -48,10 +50,15 @@ class DescriptorWalk:
         """By inode."""
         self.refused = 0
         """Processes that we may not look into."""
+        self.is_blind = False
+        """Whether some could not be looked into for want of a descriptor or memory: what was not found may be there."""
 
     def _order(self, first: Iterable[int]) -> Iterator[int]:
         yield from first
-        yield from processes.pids(self._proc)
+        try:
+            yield from processes.listed(self._proc)
+        except OSError as error:
+            self.is_blind |= error.errno in _SCARCE
 
     def settled(self) -> Mapping[int, HeldBy]:
         """What has been found, if all have been looked into that are likely to share it."""
@@ -83,8 +90,10 @@ class DescriptorWalk:
             next(self._inside)
         except PermissionError:
             self.refused += 1
-        except (StopIteration, OSError):
-            pass  # all has been looked at, or the process has ended
+        except StopIteration:
+            pass
+        except OSError as error:  # most likely the process has ended
+            self.is_blind |= error.errno in _SCARCE
         else:
             return True
         return False

@@ -109,7 +109,7 @@ class OwnerSearch:
             self._end(walk)
 
     def _end(self, walk: DescriptorWalk) -> None:
-        missing = self._clues.values() - self._told.keys()
+        missing = set() if walk.is_blind else self._clues.values() - self._told.keys()
         self._found |= dict.fromkeys(missing, ())
         if missing:
             self._warn(walk, len(missing))

@@ -18,9 +18,14 @@ THREADS = 64
 def pids(proc: Path) -> list[int]:
     """All that are to be seen: none where there is no /proc, which is no reason to have no sample."""
     try:
-        return sorted(int(entry.name) for entry in proc.iterdir() if entry.name.isdecimal())
+        return listed(proc)
     except OSError:
         return []
+
+
+def listed(proc: Path) -> list[int]:
+    """The same. Raises OSError."""
+    return sorted(int(entry.name) for entry in proc.iterdir() if entry.name.isdecimal())
 
 
 def process(proc: Path, pid: int) -> Process:
@@ -61,8 +66,10 @@ def ended(proc: Path, known: Iterable[Process]) -> set[Process]:
 def _is_alive(proc: Path, known: Process) -> bool:
     try:
         life = _life(proc, known.pid)
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
+    except OSError:  # such as that there is no descriptor left: that says nothing of the process
+        return True
     return not life.is_dead and life.started in {known.started, 0}
 
 

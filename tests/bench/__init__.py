@@ -1,1 +1,1 @@
-"""What a sample costs, beside what others take for the same sockets: ``make bench``."""
+"""What a sample costs, beside what others take for the same sockets, and what a fleet costs who watches it."""

@@ -24,7 +24,6 @@ from tests.bench.tables import Table, megabytes, milliseconds
 from tests.bench.written_back import LEARNED, Written
 
 _HOURS = 6
-_DEAREST = 5
 _AT_REST = 2 * 60
 """Seconds for which it is watched what scraping takes by itself."""
 
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
     print(machine(), flush=True)
     with watching(options.hosts, options.rules) as scraper:
         found = _watch(scraper, options.hosts, 60 * options.minutes, options.rules)
-    for table in (_whole(found), _dearest(found.evaluations), _asked(found.costs)):
+    for table in (_whole(found), _dearest(found.evaluations, options.dearest), _asked(found.costs)):
         print("\n".join(tables.lines(table, None)), flush=True)
 
 
@@ -56,6 +55,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("tests.bench.fleet", description=__doc__)
     parser.add_argument("--hosts", type=int, default=1000, metavar="N", help="that are scraped, by default %(default)s")
     parser.add_argument("--minutes", type=int, default=5, metavar="N", help="of rules, by default %(default)s")
+    parser.add_argument("--dearest", type=int, default=5, metavar="N", help="rules to tell, by default %(default)s")
     parser.add_argument("--rules", type=Path, default=SHIPPED, metavar="FOLDER", help="of other rules and alerts")
     return parser.parse_args(arguments)
 
@@ -122,11 +122,11 @@ def _history(written: Written) -> str:
     )
 
 
-def _dearest(found: Evaluations) -> Table:
+def _dearest(found: Evaluations, number: int) -> Table:
     """The rules that take most, and what they are a part of."""
-    rules = [_times(f"`{rule.name}`", found.rules[rule]) for rule in found.dearest(_DEAREST)]
+    rules = [_times(f"`{rule.name}`", found.rules[rule]) for rule in found.dearest(number)]
     groups = [_times(f"all of {name}, each {found.intervals[name]:.0f} s", found.groups[name]) for name in found.groups]
-    title = f"The {_DEAREST} dearest rules, and all groups, on the clock."
+    title = f"The {number} dearest rules, and all groups, on the clock."
     return Table(title, ("what", "median", "least", "most", "evaluations"), [*rules, *groups])
 
 

@@ -21,6 +21,7 @@ _PIXELS = 1000
 _STEPS = (15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800)
 _BOUNDS = (17.5, 25, 45, 90, 210, 450, 750, 1050, 1500)
 """Between which Grafana takes the steps."""
+_VARIABLE = re.compile(r"\$(?:\{([a-z_]\w*)(?::\w+)?\}|([a-z_]\w*))")
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -56,7 +57,7 @@ def questions(name: str, hours: int) -> Sequence[Question]:
     """All of the dashboard, with everything selected, for so many *hours*."""
     dashboard = json.loads((_FOLDER / f"{name}.json").read_text())
     chosen = {one["name"]: _everything(one) for one in dashboard["templating"]["list"]}
-    return [_question(panel, target, chosen, hours) for panel in _panels(dashboard) for target in panel["targets"]]
+    return [_question(panel, target, chosen, hours) for panel, target in _targets(dashboard)]
 
 
 def _everything(variable: Json) -> str:
@@ -65,12 +66,11 @@ def _everything(variable: Json) -> str:
     return str(variable.get("current", {}).get("value") or variable.get("query"))
 
 
-def _panels(within: Json) -> Iterator[Json]:
-    """Those that ask something; a folded row has its own."""
+def _targets(within: Json) -> Iterator[tuple[Json, Json]]:
+    """Panels with what they ask; a folded row has its own."""
     for panel in within.get("panels", ()):
-        if any("expr" in target for target in panel.get("targets", ())):
-            yield panel
-        yield from _panels(panel)
+        yield from ((panel, target) for target in panel.get("targets", ()) if target.get("expr"))
+        yield from _targets(panel)
 
 
 def _question(panel: Json, target: Json, chosen: dict[str, str], hours: int) -> Question:
@@ -82,9 +82,7 @@ def _question(panel: Json, target: Json, chosen: dict[str, str], hours: int) -> 
         "__range": f"{hours}h",
         "__range_s": f"{hours * 3600}",
     }
-    asked = re.sub(
-        r"\$(?:\{([a-z_]\w*)(?::\w+)?\}|([a-z_]\w*))", lambda one: (chosen | numbers)[one[1] or one[2]], target["expr"]
-    )
+    asked = _VARIABLE.sub(lambda one: (chosen | numbers)[one[1] or one[2]], target["expr"])
     return Question(f"{panel['title']} {target['refId']}", asked, step, target.get("instant") is True)
 
 

@@ -173,11 +173,11 @@ def test_where_their_number_is_not_known_those_that_were_found_are_told_all_the_
     [
         pytest.param(0, {}, [], id="there are none"),
         pytest.param(0, {WEB: 5}, [], id="there are none any more"),
-        pytest.param(MANY - 1, {}, [3, 4], id="a few, that are being made"),
+        pytest.param(MANY - 1, {}, [], id="a few, that are being made"),
         pytest.param(MANY, {}, None, id="many that nobody is known to hold"),
         pytest.param(100, {WEB: 49}, None, id="many of which less than half are explained"),
         pytest.param(100, {WEB: 25, DATABASE: 25}, [7, 9, 3, 4], id="many that are explained by and large"),
-        pytest.param(MANY - 1, {WEB: 1}, [7, 3, 4], id="a few, some of which are known"),
+        pytest.param(MANY - 1, {WEB: 1}, [], id="a few, some of which are known"),
         pytest.param(None, {}, [3, 4], id="not known how many"),
         pytest.param(None, {WEB: 5}, [7, 3, 4], id="not known how many, but of whom"),
     ],

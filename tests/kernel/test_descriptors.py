@@ -1,6 +1,7 @@
+import errno
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -221,3 +222,23 @@ def test_our_own_sockets_are_found_on_this_kernel() -> None:
         finished(walk)
 
     assert [process.pid for process in walk.found[inode]] == [own]
+
+
+def test_a_walk_without_a_descriptor_is_blind_and_one_past_an_end_is_not(
+    proc: Proc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proc.process(5, "nginx", 11)
+    for number, is_blind in ((errno.EMFILE, True), (errno.ENFILE, True), (errno.ENOENT, False), (errno.ESRCH, False)):
+        walk = DescriptorWalk(proc.root, [11])
+        with monkeypatch.context() as patched:
+            patched.setattr(descriptors, "_opened", _failing(number))
+            finished(walk)
+
+        assert (walk.is_blind, walk.found) == (is_blind, {})
+
+
+def _failing(number: int) -> Callable[[Path], None]:
+    def fail(_: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail

@@ -1,3 +1,4 @@
+import errno
 import os
 import resource
 import subprocess
@@ -223,3 +224,15 @@ def test_a_pid_namespace_within_the_hosts_is_known_by_its_number(tmp_path: Path)
     link.unlink()
     link.symlink_to("pid:[4026532999]")
     assert processes.is_in_namespace(tmp_path)
+
+
+def test_a_process_that_cannot_be_asked_has_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no descriptor left, all would have ended otherwise, and whatever they hold would have lost its name."""
+
+    def no_descriptor(_: Path) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    known = Process(7, "nginx", "", started=100)
+    monkeypatch.setattr(Path, "read_bytes", no_descriptor)
+
+    assert processes.ended(tmp_path, [known]) == set()
