@@ -52,10 +52,13 @@ class Moving:
         return inf if seconds is None else seconds
 
     def judge(self, rules: StuckRules, asked: bytearray, idle: Idle, now: float, decode: Decode) -> None:
-        """Go by a reading that was *asked* about some slots, and found some to be less *idle* than they are old."""
+        """Go by a reading that was *asked* about some slots, and found some to be less *idle* than they are old.
+
+        Of sockets that the reading has missed it says nothing: the next one is asked about them.
+        """
         self._rules = rules
         for slot in self._known.having(YOUNG):
-            if self._is_ripe(slot, self._known.groups[slot], now):
+            if self._is_ripe(slot, self._known.groups[slot], now) and not self._known.missed[slot]:
                 self._settle(slot, idle, decode)
         if now - self._checked >= CHECK_SECONDS:
             self._checked = now

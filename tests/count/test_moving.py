@@ -96,6 +96,16 @@ def test_the_kernel_is_asked_when_a_socket_gets_old_and_then_from_time_to_time()
     assert watched.seen(60.0 + CHECK_SECONDS).asks
 
 
+def test_one_that_a_reading_lacks_when_it_gets_old_is_judged_by_the_next() -> None:
+    """A dump of a table that changes can miss a socket, and then tells nothing of its data."""
+    watched = WatchedSockets()
+    read(watched, [FIN_WAIT2], 0.0, after=AFTER)
+    read(watched, [], 60.0, after=AFTER)
+    read(watched, [FIN_WAIT2], 61.0, after=AFTER, origins={FIN_WAIT2: Origin(idle=0.1)})
+
+    assert [(group.stuck, group.alike.verdict) for group in watched.groups] == [(0, RECEIVES)]
+
+
 @pytest.mark.parametrize(
     "socket",
     [FIN_WAIT2._replace(inode=0, timer=3), CLOSE_WAIT._replace(inode=0), FIN_WAIT2._replace(state=State.LAST_ACK)],
