@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from tests.lab.netns import Namespace
-from tests.lab.witness import wait_for
+from tests.lab.witness import answered, wait_for
 
 ROOT = Path(__file__).parent.parent.parent
 PORT = 10060
@@ -34,16 +34,18 @@ WITHOUT_NETLINK = (sys.executable, "-m", "tests.lab.sandbox")
 
 STUCK_AFTER = 2
 """Seconds after which a socket is stuck, in these tests."""
-QUICK = f"""
-interval: 500ms
-max_cpu: 100%
-stuck_after:
-  fin_wait2: {STUCK_AFTER}s
-  close_wait: {STUCK_AFTER}s
-  last_ack: {STUCK_AFTER}s
-  fin_wait1: {STUCK_AFTER}s
-"""
-"""A configuration by which sockets are soon stuck."""
+UNHURRIED_AFTER = 6
+"""Seconds, in tests of sockets that are not stuck: on a busy machine, programs pause for two."""
+
+
+def stuck_after(seconds: int) -> str:
+    """A configuration by which sockets are soon stuck."""
+    states = ("fin_wait2", "close_wait", "last_ack", "fin_wait1")
+    thresholds = "".join(f"  {state}: {seconds}s\n" for state in states)
+    return f"interval: 500ms\nmax_cpu: 100%\nstuck_after:\n{thresholds}"
+
+
+QUICK = stuck_after(STUCK_AFTER)
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,12 @@ class Process:
             return False
 
     def value(self, name: str, **labels: str) -> float:
-        """The one sample of that name with these labels, or the sum of several."""
-        found = [one.value for one in self.samples(name) if labels.items() <= one.labels.items()]
-        assert found, f"no {name}{labels}"
-        return sum(found)
+        """The one sample of that name with these labels, or the sum of several; waits while there is none."""
+
+        def found() -> list[float]:
+            return [one.value for one in self.samples(name) if labels.items() <= one.labels.items()]
+
+        return sum(answered(found, f"{name} {labels} is told"))
 
     def samples(self, name: str) -> list[Sample]:
         """The samples of that name."""

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from exporter.tcp.states import State
 from tests.lab.netns import Namespace
@@ -26,6 +26,8 @@ _STATES = {
 
 
 _DETAIL = re.compile(r"(timer:\(|ino:)(\w+)")
+
+Value = TypeVar("Value")
 
 
 class Row(NamedTuple):
@@ -74,9 +76,30 @@ def _port(address: str) -> int:
     return 0 if port == "*" else int(port)
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 5.0) -> None:
-    """Wait until *condition* holds, or fail."""
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+    """Wait until *condition* holds, or fail; on a busy machine nothing comes at once."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.01)
+
+
+def answered(ask: Callable[[], Value], what: str, seconds: float = 20.0) -> Value:
+    """The first answer that is not empty; fail if there is none."""
+    found: list[Value] = []
+
+    def is_answered() -> bool:
+        found[:] = [ask()]
+        return bool(found[0])
+
+    wait_for(is_answered, what, seconds)
+    return found[0]
+
+
+def wait_for_value(ask: Callable[[], Value], expected: Value, what: str, seconds: float = 20.0) -> None:
+    """Wait until *ask* gives what is *expected*, or fail and tell both."""
+    end = time.monotonic() + seconds
+    while (found := ask()) != expected:
+        if time.monotonic() >= end:
+            assert found == expected, f"not within {seconds} s: {what}"
         time.sleep(0.01)
