@@ -1,15 +1,10 @@
-"""What the path of a cgroup says: to a person, and to a script that looks for the container."""
+"""What the path of a cgroup says to a person."""
 
 import re
 
-_CONTAINER = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+from exporter.tcp.cgroups import container_id
+
 _LONG_NUMBER = re.compile(r"([0-9a-f]{12})[0-9a-f]{20,}")
-
-
-def container_id(path: str) -> str:
-    """All 64 digits of the innermost container; empty if the path names none."""
-    found = _CONTAINER.findall(path)
-    return found[-1] if found else ""
 
 
 def short_cgroup(path: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from exporter.count.closed import Closed
 from exporter.count.exhaustion import Holder
 from exporter.count.stuck import Holding, StuckSocket
-from exporter.show.cgroups import container_id
+from exporter.tcp.cgroups import container_id
 from exporter.tcp.holders import Owner
 from exporter.tcp.sockets import OWN, Service
 from exporter.tcp.verdicts import VERDICTS
