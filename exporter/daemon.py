@@ -74,6 +74,7 @@ class _Daemon:
         self._web = web_config.named(flags.web_config_file)
         self._access = Access(_authorization(self._web), self._web.headers)
         self._server: BoundedServer | None = None
+        self._service = systemd.Service()
         self._has_succeeded = False
         """Whether any sample has."""
         self._code = 0
@@ -110,6 +111,7 @@ class _Daemon:
         _warn_of_expiry(self._web)
         interpreter.spare_the_collector()
         await self._watch()
+        self._service.stopping()
         await server.drain(DRAIN_SECONDS)
 
     def _site(self) -> Site:
@@ -129,9 +131,18 @@ class _Daemon:
 
     async def _watch(self) -> None:
         """Until the end, see that samples go on."""
+        pause = min(WATCH_SECONDS, self._service.watchdog_seconds / 2)
         while not self._stop.is_set():
             self._sampler.progress.look()
-            await _first_of(self._stop, seconds=WATCH_SECONDS)
+            self._vouch()
+            await _first_of(self._stop, seconds=pause)
+
+    def _vouch(self) -> None:
+        """Tell systemd that the service is up, and that samples go on: one that hangs is for it to start anew."""
+        if self._tried.is_set() and not self._service.is_ready:
+            self._service.ready()
+        if self._sampler.progress.is_fresh():
+            self._service.alive()
 
     def _sample(self) -> None:
         """What the sampler's thread does. Without it the process is of no use, and has to be started anew."""
@@ -174,7 +185,12 @@ class _Daemon:
             self._loop.call_soon_threadsafe(self._tried.set)
 
     def _reload(self) -> None:
-        """Load both configurations anew; a bad one changes nothing but the metric that says so. Raises ConfigError."""
+        """Load both configurations anew, and tell systemd when that begins and ends. Raises ConfigError."""
+        with self._service.reloading():
+            self._try_to_load()
+
+    def _try_to_load(self) -> None:
+        """A bad configuration changes nothing but the metric that says so. Raises ConfigError."""
         try:
             self._load()
         except ConfigError as error:
