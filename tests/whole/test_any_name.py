@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from tests.lab.answers import stuck_list
+from tests.lab.answers import exposition, stuck_list
 from tests.lab.cgroups import cgroup
 from tests.lab.daemon import ROOT, STUCK_AFTER, Process, exporter, prometheus, query
 from tests.lab.netns import Namespace
@@ -111,7 +111,7 @@ def knowing(host: Namespace, tmp_path: Path, quick: str) -> Iterator[Process]:
 def test_a_process_of_any_name_has_a_label_that_is_read_back_as_it_is(
     knowing: Process, host: Namespace, tmp_path: Path
 ) -> None:
-    assert labelled(by_owner(knowing.ask().body), "process") == decoded(PROCESSES)
+    assert labelled(by_owner(exposition(knowing)), "process") == decoded(PROCESSES)
 
     with prometheus(host, tmp_path) as server:
         wait_for(lambda: len(query(server, BY_OWNER)) == len(PROCESSES), "Prometheus has scraped", SECONDS)
@@ -144,7 +144,7 @@ def test_a_cgroup_of_any_name_is_told_as_it_is_and_shown_as_text(host: Namespace
         running = stack.enter_context(exporter(host, tmp_path / "log", quick))
         wait_for(lambda: {one["pid"] for one in stuck_list(running)} == pids, "all are found", SECONDS)
 
-        assert labelled(by_owner(running.ask().body), "cgroup") == paths
+        assert labelled(by_owner(exposition(running)), "cgroup") == paths
         assert {one["port"]: one["cgroup"] for one in stuck_list(running)} == paths
         assert shows(running.ask("/").body, [escape(printable(path[1:])) for path in paths.values()])
         assert shows(once(host, quick, "--once"), [printable(path[1:]) for path in paths.values()])

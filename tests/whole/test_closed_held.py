@@ -1,11 +1,11 @@
 """Sockets that leave every dump while their process still holds them: what is said of them, and of the process."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.lab.answers import for_a_while, owners, told
 from tests.lab.daemon import WITHOUT_CAPABILITIES, Process, exporter
 from tests.lab.leaks import leak
 from tests.lab.netns import Namespace
@@ -20,7 +20,7 @@ SECONDS = 90
 
 def closed(running: Process) -> dict[tuple[str, str], float]:
     """Closed sockets that are held, by cgroup and process."""
-    found = running.samples("tcpstate_closed_held_sockets")
+    found = told(running, "tcpstate_closed_held_sockets")
     return {(one.labels["cgroup"], one.labels["process"]): one.value for one in found}
 
 
@@ -30,8 +30,7 @@ def named(running: Process, process: str) -> float:
 
 
 def stuck(running: Process, process: str) -> float:
-    found = running.samples("tcpstate_stuck_sockets_by_owner")
-    return sum(one.value for one in found if one.labels["process"] == process)
+    return sum(sockets for (_, _, name), sockets in owners(running).items() if name == process)
 
 
 def test_a_leak_that_no_dump_shows_any_more_does_not_look_mended(host: Namespace, tmp_path: Path, quick: str) -> None:
@@ -56,7 +55,7 @@ def test_a_leak_that_no_dump_shows_any_more_does_not_look_mended(host: Namespace
 
         client.order("")
         wait_for(lambda: named(running, "client") == 0, "they are closed at last", seconds=30)
-        wait_for(lambda: not running.samples("tcpstate_holder_pid"), "the holder is forgotten", seconds=30)
+        wait_for(lambda: not told(running, "tcpstate_holder_pid"), "the holder is forgotten", seconds=30)
 
 
 def test_connections_that_were_reset_are_found_though_nothing_was_ever_stuck(
@@ -90,6 +89,5 @@ def test_open_sockets_are_no_closed_ones(host: Namespace, tmp_path: Path, quick:
         exporter(host, tmp_path / "log", quick) as running,
     ):
         wait_for(lambda: stuck(running, "client") == LEAKED, "the leak is seen", seconds=30)
-        for _ in range(60):
+        for _ in for_a_while(30):
             assert {process for (_, process), number in closed(running).items() if number} <= {""}
-            time.sleep(0.5)

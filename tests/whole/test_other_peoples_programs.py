@@ -234,7 +234,6 @@ def test_events_streamed_through_a_proxy_to_who_has_ended_its_half_are_stuck_onl
         assert {one["ends_by"] or one["waits_for"] for one in stuck_list(running)} == {"nothing", "close"}
 
 
-def held(running: Process) -> set[tuple[object, ...]]:
+def held(running: Process) -> set[tuple[str, str, int, str]]:
     """State, role, port and process of what is stuck."""
-    keys = "state", "role", "port", "process"
-    return {tuple(one[key] for key in keys) for one in stuck_list(running)}
+    return {(one["state"], one["role"], one["port"], one["process"]) for one in stuck_list(running)}

@@ -1,6 +1,5 @@
 """Who is named for stuck sockets: processes that do to them what processes do, and what the exporter makes of it."""
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.answers import counted, for_a_while, stuck_list, told
 from tests.lab.cgroups import Cgroup, cgroup, version_1
 from tests.lab.daemon import WITHOUT_CAPABILITIES, Process, exporter
 from tests.lab.leaks import leak
@@ -35,7 +35,7 @@ def opener() -> Iterator[Cgroup]:
 def owners(running: Process, **fields: object) -> dict[Owner, int]:
     """Stuck sockets by owner: those that have these *fields*."""
     found: dict[Owner, int] = {}
-    for one in json.loads(running.ask("/api/v1/stuck?limit=1000").body)["sockets"]:
+    for one in stuck_list(running):
         if fields.items() <= one.items():
             owner = one["cgroup"], one["process"], one["pid"]
             found[owner] = found.get(owner, 0) + 1
@@ -170,8 +170,7 @@ def test_where_several_workers_hang_none_is_named_alone(host: Namespace, tmp_pat
         workers.go_on()
         workers.go_on()
         wait_for(lambda: set(named(running)) == {("several", None)}, "several are told", STUCK_SECONDS)
-        for _ in range(8):
-            time.sleep(0.25)
+        for _ in for_a_while(2):
             assert set(named(running)) == {("several", None)}
 
 
@@ -230,7 +229,12 @@ def test_a_process_that_has_ended_is_not_named_from_the_next_sample_on(
         wait_for(lambda: named(running) == {("server", server.pid): 12}, "the server is named", STUCK_SECONDS)
 
         server.go_on()
-        wait_for(lambda: server.pid not in {pid for _, pid in named(running)}, "the dead one is not named", 3)
+        ended = counted(running, "tcpstate_samples_total")
+        while True:
+            samples = counted(running, "tcpstate_samples_total")
+            if server.pid not in {pid for _, pid in named(running)}:
+                break
+            assert samples <= ended + 2, "the dead one is named"
         wait_for(lambda: {process for process, _ in named(running)} == {"helper"}, "the child is named", STUCK_SECONDS)
         assert Path(f"/proc/{server.pid}/stat").read_text().split()[2] == "Z"
 
@@ -239,7 +243,7 @@ def processes_of(running: Process, state: str) -> set[str]:
     """As the series of owners have them."""
     return {
         one.labels["process"]
-        for one in running.samples("tcpstate_stuck_sockets_by_owner")
+        for one in told(running, "tcpstate_stuck_sockets_by_owner")
         if one.labels["state"] == state
     }
 
@@ -337,8 +341,7 @@ def test_without_privileges_nobody_is_named_who_has_made_a_socket_for_others(
         exporter(host, tmp_path / "log", quick, within=WITHOUT_CAPABILITIES) as running,
     ):
         wait_for(lambda: sum(named(running).values()) == 9, "they are stuck", STUCK_SECONDS)
-        for _ in range(8):
-            time.sleep(0.25)
+        for _ in for_a_while(2):
             assert named(running) == {(None, None): 9}
 
 

@@ -1,7 +1,5 @@
 """The exporter as a process, beside processes that leak."""
 
-import json
-import math
 import os
 import subprocess
 import time
@@ -12,8 +10,17 @@ from urllib.parse import quote
 import pytest
 
 from tests.lab import recipes
+from tests.lab.answers import counted, exposition, for_a_while, owners, stuck, stuck_list, told
 from tests.lab.cgroups import Cgroup, cgroup
-from tests.lab.daemon import PORT, QUICK, STUCK_AFTER, WITHOUT_CAPABILITIES, WITHOUT_NETLINK, Process, exporter
+from tests.lab.daemon import (
+    PORT,
+    QUICK,
+    STUCK_AFTER,
+    UNHURRIED_AFTER,
+    WITHOUT_CAPABILITIES,
+    WITHOUT_NETLINK,
+    exporter,
+)
 from tests.lab.leaks import leak
 from tests.lab.netns import Namespace, Pair
 from tests.lab.recipes import Recipe
@@ -31,46 +38,21 @@ def worker() -> Iterator[Cgroup]:
         yield made
 
 
-def stuck(running: Process, **labels: str) -> float:
-    """How many are stuck; not a number while the exporter has no fresh sample."""
-    found = [one.value for one in running.samples("tcpstate_stuck_sockets") if labels.items() <= one.labels.items()]
-    return sum(found) if found else math.nan
-
-
-def sockets(running: Process, **labels: str) -> float:
-    """How many there are; none where a port has not had the state lately."""
-    return sum(one.value for one in running.samples("tcpstate_sockets") if labels.items() <= one.labels.items())
-
-
-def owners(running: Process) -> dict[tuple[str, str, str], float]:
-    """Stuck sockets by state, cgroup and process."""
-    return {
-        (one.labels["state"], one.labels["cgroup"], one.labels["process"]): one.value
-        for one in running.samples("tcpstate_stuck_sockets_by_owner")
-    }
-
-
-def stuck_list(running: Process, query: str = "") -> list[dict[str, object]]:
-    found: list[dict[str, object]] = json.loads(running.ask(f"/api/v1/stuck{query}").body)["sockets"]
-    return found
-
-
-def test_what_is_stuck_is_counted_exactly_beside_churn(host: Namespace, tmp_path: Path, quick: str) -> None:
+def test_what_is_stuck_is_counted_exactly_beside_churn(host: Namespace, tmp_path: Path, unhurried: str) -> None:
     """Every second a thousand connections pass through the states that others are stuck in."""
     with (
         leak(host, "server", "serve", 7000),
         leak(host, "client", "dial", 7000, LEAKED),
         leak(host, "churn", "churn", 7100, 1000),
-        exporter(host, tmp_path / "log", quick) as running,
+        exporter(host, tmp_path / "log", unhurried) as running,
     ):
         wait_for(lambda: stuck(running, state="fin_wait2") >= LEAKED, "all that leaked are stuck", seconds=30)
-        time.sleep(STUCK_AFTER)
-        passing, deadline = 0.0, time.monotonic() + CHURN_SECONDS
-        while time.monotonic() < deadline:
+        time.sleep(UNHURRIED_AFTER)
+        passing = 0.0
+        for _ in for_a_while(CHURN_SECONDS):
             counts = {state: stuck(running, state=state) for state in ("fin_wait2", "close_wait", "last_ack")}
             assert counts == {"fin_wait2": LEAKED, "close_wait": LEAKED, "last_ack": 0}
-            passing = max(passing, sockets(running, port="7100", state="close_wait"))
-            time.sleep(0.25)
+            passing = max(passing, counted(running, "tcpstate_sockets", port=7100, state="close_wait"))
 
         assert passing > 20
         assert running.value("tcpstate_sockets", port="7100", state="time_wait") > 5000
@@ -118,7 +100,7 @@ def test_owners_are_named_by_cgroup_and_process(
         expected = {("close_wait", web.path, "nginx"): 12.0, ("fin_wait2", worker.path, "fetcher"): 12.0}
         wait_for(lambda: owners(running) == expected, "both owners are named", seconds=20)
 
-        [one] = stuck_list(running, "?state=close_wait&limit=1")
+        [one] = stuck_list(running, "state=close_wait&limit=1")
         assert (one["cgroup"], one["process"], one["waits_for"]) == (web.path, "nginx", "close")
         assert one["local"] == "127.0.0.1:7000"
 
@@ -194,8 +176,8 @@ def test_psutil_tells_ages_and_processes_and_not_how_sockets_end(pair: Pair, tmp
         own = Path("/proc/self/comm").read_text().strip()
         wait_for(lambda: set(owners(running)) == {("fin_wait2", "", own)}, "their process is named")
 
-        assert running.samples("tcpstate_fin_wait2_sockets") == []
-        assert running.samples("tcpstate_close_wait_sockets") == []
+        assert told(running, "tcpstate_fin_wait2_sockets") == []
+        assert told(running, "tcpstate_close_wait_sockets") == []
 
 
 def test_owners_can_be_left_out(pair: Pair, tmp_path: Path) -> None:
@@ -206,7 +188,7 @@ def test_owners_can_be_left_out(pair: Pair, tmp_path: Path) -> None:
     ):
         wait_for(lambda: stuck(running, state="fin_wait2") == 3, "they are stuck", seconds=20)
 
-        assert "tcpstate_stuck_sockets_by_owner" not in running.ask().body
+        assert "tcpstate_stuck_sockets_by_owner" not in exposition(running)
         assert {(one["cgroup"], one["process"]) for one in stuck_list(running)} == {(None, None)}
 
 
@@ -227,7 +209,7 @@ def test_a_browser_shows_hostile_names_as_text(host: Namespace, tmp_path: Path, 
         assert "&lt;b&gt;&amp;" in page
         found = browsed(host, tmp_path, "/api/v1/stuck")
         assert "<img" not in found
-        assert [one["cgroup"] for one in stuck_list(running, "?port=7000&state=close_wait")] == [f"/{hostile}"] * 3
+        assert [one["cgroup"] for one in stuck_list(running, "port=7000&state=close_wait")] == [f"/{hostile}"] * 3
 
 
 def browsed(host: Namespace, folder: Path, path: str) -> str:

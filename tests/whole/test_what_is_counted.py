@@ -81,7 +81,7 @@ def test_requests_that_nobody_answers_are_stuck(sampled: Host) -> None:
     def is_stuck() -> bool:
         return sampled.census().stuck.watched[SERVER][State.SYN_RECV].stuck == 1
 
-    wait_for(is_stuck, "the request is stuck", seconds=6)
+    wait_for(is_stuck, "the request is stuck")
 
 
 def test_who_binds_before_connecting_runs_out_of_ports_of_an_address(sampled: Host) -> None:
@@ -111,14 +111,16 @@ def test_the_oldest_unaccepted_connection_has_an_age_of_its_own(sampled: Host) -
     held.shutdown(socket.SHUT_WR)
     sampled.census()
     time.sleep(1.2)
+    later = time.monotonic()
     gone = sampled.dial(8080)
     gone.send(b"x")
     gone.shutdown(socket.SHUT_WR)
     wait_for(lambda: sampled.census().total(State.CLOSE_WAIT) == 2, "both are half-closed")
 
     found = sampled.census().stuck
+    since = time.monotonic() - later
     assert found.watched[SERVER][State.CLOSE_WAIT].oldest_age >= 1.2
-    assert 0 <= found.unaccepted[SERVER] < 1
+    assert 0 <= found.unaccepted[SERVER] <= since
 
 
 def test_who_dials_from_a_reserved_port_is_no_server(sampled: Host) -> None:
@@ -168,7 +170,7 @@ def test_what_is_stuck_of_mptcp_connections_is_stuck_and_sockets_are_what_ss_sho
     def are_stuck() -> bool:
         return sampled.census().stuck.watched[SERVER][State.CLOSE_WAIT].stuck == len(clients)
 
-    wait_for(are_stuck, "the connections are stuck", seconds=6)
+    wait_for(are_stuck, "the connections are stuck")
     found = sampled.census()
     seen = by_state(sampled.place)
     assert {state: found.total(state) for state in State} == {state: seen[state] for state in State}
