@@ -1,5 +1,6 @@
 """The processes of this host, and who each of them is."""
 
+import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -56,6 +57,11 @@ def network(proc: Path, pid: int | str) -> int:
     /proc/PID/net, with inodes of their own (proc_alloc_inum in fs/proc/generic.c).
     """
     return (proc / str(pid) / "net" / "sockstat").stat().st_ino
+
+
+def exists(proc: Path, pid: int) -> bool:
+    """Whether there is a process by that number, which is much cheaper to ask than whether it is the same still."""
+    return os.access(f"{proc}/{pid}", os.F_OK)
 
 
 def ended(proc: Path, known: Iterable[Process]) -> set[Process]:
