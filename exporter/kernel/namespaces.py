@@ -10,16 +10,17 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from exporter.kernel import netns, pods, processes
+from exporter.kernel.netns import Places
 from exporter.tcp import naming
 from exporter.tcp.holders import Process
 from exporter.tcp.namespaces import OURS, OWN, Namespace
 from exporter.tcp.pods import Pod
 
 Members = Callable[[], Mapping[int, Sequence[int]]]
-"""Gives the numbers of processes in each namespace, by its own number. May raise OSError."""
+"""Gives the numbers of processes in each namespace, by its own number: of many some, but the same each time. May raise
+OSError."""
 
 EACH = 8
 """Processes of a namespace that are asked who they are: those with the lowest numbers, mostly the first."""
@@ -33,19 +34,6 @@ _SHARE = 0.005
 """Of one core, that looks may take."""
 _LONGEST_SECONDS = 0.1
 """Of processor time in which processes are asked in one look; the rest has to wait for the next."""
-
-
-class _Found(NamedTuple):
-    """Where namespaces are, by number."""
-
-    pids: Mapping[int, Sequence[int]]
-    files: Mapping[int, str]
-
-    def shares(self, number: int, other: "_Found") -> bool:
-        """Whether both lead to the same namespace, and not to two that have had the number one after the other."""
-        file = self.files.get(number)
-        shared = set(self.pids.get(number, ())).intersection(other.pids.get(number, ()))
-        return bool(shared) or (file is not None and file == other.files.get(number))
 
 
 class Namespaces:
@@ -67,7 +55,7 @@ class Namespaces:
         self._members = members or partial(netns.members, proc)
         self._sees_host = not processes.is_in_namespace(proc)
         self._ours = {OWN: OURS, netns.own(proc): OURS}
-        self._found = _Found({}, {})
+        self._places = Places({}, {})
         self._called: dict[int, Namespace] = {}
         self._told: dict[int, Namespace] = dict(self._ours)
         self._asked: dict[int, float] = {}
@@ -95,8 +83,8 @@ class Namespaces:
         return netns.opened(number, self._paths(number))
 
     def _paths(self, number: int) -> Iterator[str]:
-        yield from (f"{self._proc}/{pid}/ns/net" for pid in self._found.pids.get(number, ())[:EACH])
-        yield from (f"{self._named}/{file}" for file in filter(None, [self._found.files.get(number)]))
+        yield from (f"{self._proc}/{pid}/ns/net" for pid in self._places.pids.get(number, ())[:EACH])
+        yield from (f"{self._named}/{file}" for file in filter(None, [self._places.files.get(number)]))
 
     def _is_due(self, numbers: Collection[int], now: float) -> bool:
         if now >= self._stale_at or not all(number in self._told for number in numbers):
@@ -108,12 +96,12 @@ class Namespaces:
         self._asked.update(dict.fromkeys(numbers, now))
 
     def _others(self) -> Collection[int]:
-        return (self._found.pids.keys() | self._found.files.keys()) - self._ours.keys()
+        return self._places.numbers() - self._ours.keys()
 
     def _look_again(self, now: float, *, at_all: bool = False) -> None:
-        begun, before = self._cpu(), self._found
+        begun, before = self._cpu(), self._places
         with suppress(OSError):
-            self._found = _Found(self._members(), netns.files(self._proc, self._named))
+            self._places = Places(self._members(), netns.files(self._proc, self._named))
         if at_all:
             self._ask(self._others(), now)
         self._forget(now)
@@ -130,7 +118,7 @@ class Namespaces:
         self._asked = {number: asked[number] for number in most}
         self._called = {number: self._called[number] for number in most if number in self._called}
 
-    def _name_all(self, before: _Found, begun: float, *, anew: bool) -> None:
+    def _name_all(self, before: Places, begun: float, *, anew: bool) -> None:
         """Those first that have no name yet; those that have one only if they are to be named *anew*."""
         on_node = pods.listed(self._pods)
         for number in sorted(self._asked, key=lambda number: number in self._called):
@@ -142,16 +130,16 @@ class Namespaces:
     def _is_named(self, number: int, *, anew: bool) -> bool:
         """Whether it has a name, and still the process that it was found through."""
         known = self._called.get(number)
-        if known is None or known.pid not in self._found.pids.get(number, ()):
+        if known is None or known.pid not in self._places.pids.get(number, ()):
             return False
         return naming.is_final(known) or not anew
 
-    def _name(self, number: int, on_node: Mapping[str, Pod], before: _Found) -> Namespace:
-        pids, known = self._found.pids.get(number, ()), self._called.get(number)
+    def _name(self, number: int, on_node: Mapping[str, Pod], before: Places) -> Namespace:
+        pids, known = self._places.pids.get(number, ()), self._called.get(number)
         if processes.INIT in pids and self._sees_host:
             return naming.of_host(number, processes.INIT)
-        found = naming.best(number, self._found.files.get(number, ""), self._processes(pids), on_node)
-        is_same = self._found.shares(number, before)
+        found = naming.best(number, self._places.files.get(number, ""), self._processes(pids), on_node)
+        is_same = self._places.shares(number, before)
         return naming.settled(known, found, is_same=is_same) if known else found
 
     def _processes(self, pids: Sequence[int]) -> Iterator[Process]:

@@ -7,14 +7,34 @@ the next that is made. For that of another user's process it takes CAP_SYS_PTRAC
 import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from exporter.kernel import processes
 
 MOST_PROCESSES = 20_000
 MOST_FILES = 10_000
 """That are looked at."""
+
+
+class Places(NamedTuple):
+    """What leads to namespaces, by their numbers."""
+
+    pids: Mapping[int, Sequence[int]]
+    """Processes in them."""
+    files: Mapping[int, str]
+    """Names of files that are bound to them."""
+
+    def numbers(self) -> AbstractSet[int]:
+        return self.pids.keys() | self.files.keys()
+
+    def shares(self, number: int, other: "Places") -> bool:
+        """Whether both lead to the same namespace, and not to two that have had the *number* one after the other."""
+        file = self.files.get(number)
+        shared = set(self.pids.get(number, ())).intersection(other.pids.get(number, ()))
+        return bool(shared) or (file is not None and file == other.files.get(number))
 
 
 def own(proc: Path) -> int:

@@ -236,3 +236,12 @@ def test_a_process_that_cannot_be_asked_has_not_ended(tmp_path: Path, monkeypatc
     monkeypatch.setattr(Path, "read_bytes", no_descriptor)
 
     assert processes.ended(tmp_path, [known]) == set()
+
+
+def test_that_there_is_a_process_can_be_told_without_reading_of_it(tmp_path: Path) -> None:
+    make(tmp_path, 20)
+
+    assert processes.exists(tmp_path, 20)
+    assert not processes.exists(tmp_path, 21)
+    assert processes.exists(Path("/proc"), os.getpid())
+    assert not processes.exists(Path("/proc"), GONE)
