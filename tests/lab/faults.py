@@ -48,8 +48,14 @@ def _around(place: str, name: str, before: Callable[[], None] = _nothing, after:
     setattr(owner, name, around)
 
 
+def met(file: Path) -> Path:
+    """A file that is there once somebody waits for FILE to go."""
+    return file.with_name(f"{file.name}.met")
+
+
 def _wait_until_gone(file: Path) -> None:
     while file.exists():
+        met(file).touch()
         time.sleep(0.01)
 
 

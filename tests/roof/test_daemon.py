@@ -41,7 +41,7 @@ def test_the_sum_over_ports_is_what_ss_shows_without_any_privilege(pair: Pair, t
 
         assert running.value("tcpstate_sockets", role="server", port="7000", state="close_wait") == 7
         assert running.value("tcpstate_source_info", source="sock_diag") == 1
-        assert running.value("tcpstate_up") == 1
+        wait_for(lambda: running.value("tcpstate_up") == 1, "the last sample is fresh")
 
 
 def test_the_same_numbers_come_from_procfs_where_netlink_is_forbidden(pair: Pair, tmp_path: Path, fast: str) -> None:
@@ -67,7 +67,7 @@ def test_it_is_ready_once_a_sample_has_succeeded_and_not_before(host: Namespace,
         (tmp_path / "config.yaml").write_text(f"{FAST}source: procfs\n")
         running.signal(signal.SIGHUP)
         wait_for(lambda: running.is_up("/-/ready"), "the exporter is ready")
-        assert running.value("tcpstate_up") == 1
+        wait_for(lambda: running.value("tcpstate_up") == 1, "samples succeed")
 
         (tmp_path / "config.yaml").write_text(f"{FAST}source: sock_diag\n")
         running.signal(signal.SIGHUP)
@@ -115,7 +115,7 @@ def test_sighup_loads_the_configuration_anew_and_a_bad_one_changes_nothing(
         wait_for(lambda: running.value("tcpstate_config_last_reload_successful") == 0, "the refusal shows")
 
         assert running.value("tcpstate_sample_interval_seconds") == 0.3
-        assert running.value("tcpstate_up") == 1
+        wait_for(lambda: running.value("tcpstate_up") == 1, "samples go on")
 
 
 def test_a_post_loads_the_configuration_anew_where_that_is_enabled(host: Namespace, tmp_path: Path, fast: str) -> None:

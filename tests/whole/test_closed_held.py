@@ -50,8 +50,8 @@ def test_a_leak_that_no_dump_shows_any_more_does_not_look_mended(host: Namespace
         assert running.value("tcpstate_holder_open_descriptors", process="client") == taken
         assert running.value("tcpstate_holder_pid", process="client") == client.process.pid
         assert f"{LEAKED} sockets are over and in no table any more, and " in running.ask("/").body
-        told = json.loads(running.ask("/api/v1/stuck").body)["closed_held"]
-        assert {"client": LEAKED}.items() <= {one["process"]: one["sockets"] for one in told}.items()
+        listed = json.loads(running.ask("/api/v1/stuck").body)["closed_held"]
+        assert {"client": LEAKED}.items() <= {one["process"]: one["sockets"] for one in listed}.items()
 
         client.order("")
         wait_for(lambda: named(running, "client") == 0, "they are closed at last", seconds=30)
