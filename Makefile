@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find exporter -name '*.py')
 
-.PHONY: run test lint bench bench-fleet soak clean
+.PHONY: run test lint bench bench-fleet soak kernels clean
 
 # Arguments for the exporter: make run ARGS=--once
 run: $(VENV)/.run
@@ -33,6 +33,12 @@ bench-fleet: $(VENV)/.test
 soak: $(VENV)/.test
 	tests/system-packages
 	$(BIN)/python -m tests.soak $(ARGS)
+
+# Every source on Debian's other kernels, emulated, 3 minutes each: for whoever changes a source or what a kernel runs.
+# make kernels ARGS=6.1 for one of them; ARGS='6.1 --run "uname -a"' runs a command there
+kernels: $(VENV)/.test
+	tests/system-packages kernels
+	$(BIN)/python -m tests.kernels $(ARGS)
 
 $(VENV)/.run: pyproject.toml constraints.txt $(SOURCES)
 	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,1 @@
+"""The exporter on other kernels: Debian's, each booted in a machine that qemu emulates."""
