@@ -9,7 +9,7 @@ from tests.lab.witness import wait_for
 
 @pytest.mark.kernel
 def test_within_a_node_its_logs_are_where_they_are_on_a_real_one_and_later_namespaces_have_files() -> None:
-    waits = "ls /var/log/pods; read; stat -Lc %i $(ls -d /run/netns/*)"
+    waits = "ls /var/log/pods; read line; stat -Lc %i $(ls -d /run/netns/*)"
     with (
         pods.node() as node,
         subprocess.Popen(
