@@ -1,24 +1,37 @@
-# The base needs Python 3.11 or newer with venv and pip; it is an argument, so that it can be any that you trust.
+# The base needs Python 3.11 or newer with venv and pip, and the runtime the same Python at the same path; both are
+# arguments, so that they can be any that you trust.
 ARG BASE=python:3.13-slim-trixie
+ARG RUNTIME=${BASE}
 
 FROM ${BASE} AS build
 WORKDIR /src
 COPY constraints.txt constraints-auth.txt pyproject.toml README.md LICENSE ./
 COPY exporter exporter
+# What only builds or tests is left out; what remains is compiled now, since nothing can be written later.
 RUN python3 -m venv /opt/tcp-state-exporter \
  && /opt/tcp-state-exporter/bin/pip install --no-cache-dir --require-hashes \
         --requirement constraints.txt --requirement constraints-auth.txt \
  && /opt/tcp-state-exporter/bin/pip install --no-cache-dir --no-build-isolation --no-deps . \
- && /opt/tcp-state-exporter/bin/pip uninstall --yes hatchling pathspec pluggy packaging trove-classifiers tomlkit pip
+ && /opt/tcp-state-exporter/bin/pip uninstall --yes hatchling pathspec pluggy packaging trove-classifiers tomlkit pip \
+ && rm -rf /opt/tcp-state-exporter/lib/python3*/site-packages/tornado/test \
+        /opt/tcp-state-exporter/lib/python3*/site-packages/psutil/tests
+COPY deploy/image/healthy.py /opt/tcp-state-exporter/
 
-FROM ${BASE}
+FROM ${RUNTIME}
+# make image tells them; they are empty in a build by hand.
+ARG VERSION=
+ARG REVISION=
 LABEL org.opencontainers.image.title="tcp-state-exporter" \
       org.opencontainers.image.description="Prometheus exporter for a host's TCP sockets: by state, role and port, and which are stuck" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.source="https://github.com/tcp-state-exporter/tcp-state-exporter" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/tcp-state-exporter /opt/tcp-state-exporter
 # Nobody: no privileges are needed, and by number, so that runAsNonRoot can be checked. Nothing is written anywhere.
 USER 65534:65534
 EXPOSE 10060
-HEALTHCHECK --interval=30s --timeout=5s CMD ["/opt/tcp-state-exporter/bin/python", "-c", \
-    "import urllib.request as r; r.urlopen('http://127.0.0.1:10060/-/healthy', timeout=3)"]
+# By the flags of the exporter that runs: its address and port, and whether it speaks TLS.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
+    CMD ["/opt/tcp-state-exporter/bin/python", "/opt/tcp-state-exporter/healthy.py"]
 ENTRYPOINT ["/opt/tcp-state-exporter/bin/tcp-state-exporter"]

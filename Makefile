@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find exporter -name '*.py')
 
-.PHONY: run test lint bench bench-fleet soak kernels clean
+.PHONY: run test lint bench bench-fleet soak kernels image clean
 
 # Arguments for the exporter: make run ARGS=--once
 run: $(VENV)/.run
@@ -39,6 +39,14 @@ soak: $(VENV)/.test
 kernels: $(VENV)/.test
 	tests/system-packages kernels
 	$(BIN)/python -m tests.kernels $(ARGS)
+
+# The image, by docker or who takes its arguments: make image ENGINE=podman ARGS="--format docker --build-arg BASE=..."
+# (podman leaves out the health check in its own format).
+ENGINE ?= docker
+image:
+	$(ENGINE) build $(ARGS) --tag tcp-state-exporter \
+	    --build-arg VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py) \
+	    --build-arg REVISION=$$(git rev-parse HEAD) .
 
 $(VENV)/.run: pyproject.toml constraints.txt $(SOURCES)
 	$(PYTHON) -m venv $(VENV)
