@@ -289,6 +289,28 @@ def test_a_look_that_takes_too_long_is_gone_on_with_in_the_next(node: Node) -> N
     assert [named(0.0), named(39.0), named(41.0)] == [1, 1, 3]
 
 
+def test_those_without_a_name_come_first(node: Node) -> None:
+    numbers = sorted(node.make(f"{number}") for number in range(3))
+    for number in range(3):
+        node.enter(20 + number, f"{number}", f"/{number}.service")
+    known = node.namespaces(iter([0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.2, 1.2]))
+    known.look(numbers[:2], 0.0)
+
+    assert known.look(numbers, STALE_SECONDS)[numbers[2]].kind == "unit"
+
+
+def test_of_a_pod_that_is_there_nobody_reads_again(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = node.make("web")
+    node.enter(20, "web", IN_POD)
+    node.log(LOGS)
+    known = node.namespaces()
+    assert name(known, number) == "shop/web-0"
+
+    monkeypatch.delattr(processes, "process")
+
+    assert name(known, number, STALE_SECONDS) == "shop/web-0"
+
+
 def test_of_a_namespace_with_many_processes_some_are_asked(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(namespaces, "EACH", 2)
     number = node.make("it")
