@@ -3,13 +3,15 @@
 import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
 from http import HTTPStatus
 from typing import Any
 
 from tornado.iostream import IOStream, SSLIOStream, UnsatisfiableReadError
+
+from exporter.server.framing import check_chunk_size, check_head
 
 log = logging.getLogger(__name__)
 
@@ -25,20 +27,20 @@ _CHUNKS = 16
 
 
 class Stream(IOStream):
-    """A connection that passes over empty lines before a request, and refuses a head that is too long."""
+    """A connection that passes over empty lines before a request, and refuses heads that are too long or ambiguous."""
 
     _in_head = False
 
-    def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
-        """The head of a request, which is all that is read so."""
+    async def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> bytes:
+        """The head of a request, which is all that is read so. Raises HTTPInputError."""
         del regex
         self._in_head = True
-        return super().read_until_regex(_END_OF_HEAD, max_bytes)
+        return check_head(await super().read_until_regex(_END_OF_HEAD, max_bytes))
 
-    def read_until(self, delimiter: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
-        """The size of a chunk of a body."""
+    async def read_until(self, delimiter: bytes, max_bytes: int | None = None) -> bytes:
+        """The size of a chunk of a body. Raises HTTPInputError."""
         self._in_head = False
-        return super().read_until(delimiter, max_bytes)
+        return check_chunk_size(await super().read_until(delimiter, max_bytes))
 
     def close(self, exc_info: Any = False) -> None:  # noqa: FBT002 - as Tornado has it
         """Tell the client, if it has gone too far, and close."""

@@ -234,23 +234,6 @@ def test_pipelined_requests_are_answered_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "headers",
-    [
-        b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
-        b"Content-Length: 4\r\nContent-Length: 5\r\n",
-        b"Content-Length: -5\r\n",
-        b"Content-Length: 100000000\r\n",
-        b"No colon\r\n",
-    ],
-)
-def test_requests_that_proxies_read_differently_are_refused(headers: bytes) -> None:
-    with serving(site(Bytes())) as server:
-        found = server.raw(b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\nabcd")
-
-    assert found.startswith(b"HTTP/1.1 400")
-
-
-@pytest.mark.parametrize(
     "garbage",
     [b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", b"\0" * 100, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"x" * 100_000],
 )

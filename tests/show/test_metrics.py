@@ -11,7 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
 
-from exporter.count.census import AcceptQueue
+from exporter.count.census import AcceptQueue, Bounds
 from exporter.count.report import Report
 from exporter.count.stuck import OwnerRow
 from exporter.show import by_port, metrics
@@ -108,7 +108,7 @@ def test_without_any_good_sample_only_the_exporter_speaks_of_itself() -> None:
 
 def test_what_the_kernel_does_not_have_is_left_out() -> None:
     bare = samples.sample()
-    last = replace(bare, census=replace(bare.census, limits=Limits(), accept_queues={}))
+    last = replace(bare, census=replace(bare.census, own=Bounds(Limits()), accept_queues={}))
     names = {family.name for family in registry(samples.report(last=last)).collect()}
 
     assert not names & {
@@ -122,7 +122,7 @@ def test_what_the_kernel_does_not_have_is_left_out() -> None:
 
 def test_every_limit_that_is_read_is_a_metric() -> None:
     sample = samples.sample()
-    census = replace(sample.census, limits=Limits(dict.fromkeys(get_args(LimitName), 1)))
+    census = replace(sample.census, own=Bounds(Limits(dict.fromkeys(get_args(LimitName), 1))))
     names = {family.name for family in registry(samples.report(last=replace(sample, census=census))).collect()}
 
     assert names >= {f"tcpstate_{name}" for name in get_args(LimitName)}
@@ -138,7 +138,8 @@ def stuck(**changed: object) -> Report:
 def test_the_end_of_a_certificate_is_a_time() -> None:
     [sample] = metrics.certificate(1_800_000_000.0).samples
 
-    assert sample == ("tcpstate_certificate_not_after_timestamp_seconds", {}, 1_800_000_000.0, None, None, None)
+    assert sample[:3] == ("tcpstate_certificate_not_after_timestamp_seconds", {}, 1_800_000_000.0)
+    assert sample.timestamp is None
 
 
 def test_only_the_thresholds_in_force_are_told() -> None:
