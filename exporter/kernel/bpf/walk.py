@@ -1,0 +1,100 @@
+"""The programs of bpf/walk.bpf.c with their maps: called slice by slice, emptied, and closed."""
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from heapq import nlargest
+from typing import NamedTuple
+
+from exporter.decode import bpf_records
+from exporter.decode.bpf_records import NamespaceTold, Netns, Told
+from exporter.decode.light_skeleton import Made
+from exporter.kernel.bpf.calls import Hash, Program, memory
+from exporter.kernel.bpf.tables import Bitmaps, Form, Table
+
+BUDGET_NANOSECONDS = 200_000
+"""Of a slice. It is not preempted, so this is what it may add to somebody's wake-up."""
+EVERYWHERE, PAIRS, PORTS = 1, 2, 4
+"""Bits of what is asked for."""
+
+_NONE = 0xFFFFFFFF
+_RECORDS, _NAMESPACES, _SKETCH = 2048, 4096, 4 * 65_536
+_FIRST_COME = 8192
+"""Rows of destinations beyond which others are counted in the sketch."""
+
+SERVICES = Form("service", bpf_records.SERVICE, 32_768, bpf_records.services)
+TARGETS = Form("target", bpf_records.DESTINATION, 16_384, bpf_records.destinations)
+PAIRS_FORM = Form("pair", bpf_records.PAIR, 8192, bpf_records.pairs)
+ADDRESSES = Form("address", bpf_records.ADDRESS, 1024, bpf_records.addresses)
+
+
+class Slice(NamedTuple):
+    """What a run has told."""
+
+    told: Told
+    records: bytes
+
+
+class Walk:
+    """The programs that have been *made*, which it closes. All methods raise BpfError."""
+
+    def __init__(self, made: Made) -> None:
+        self._made = made
+        self._list, self._walk = Program(made.programs["list_namespaces"], 1), Program(made.programs["walk_table"], 6)
+        self._listeners = Hash(made.maps["listeners"], bpf_records.LISTENER, 1)
+        self._state = memory(made.maps["bss"], bpf_records.STATE)
+        self._records = memory(made.maps["records"], bpf_records.RECORD * _RECORDS)
+        self._namespaces = memory(made.maps["namespaces"], bpf_records.NAMESPACE * _NAMESPACES)
+        self._sketch = memory(made.maps["sketch"], _SKETCH)
+        self.services, self.targets = Table(made, self._state, SERVICES), Table(made, self._state, TARGETS)
+        self.pairs, self.addresses = Table(made, self._state, PAIRS_FORM), Table(made, self._state, ADDRESSES)
+        self.bitmaps = Bitmaps(made, ADDRESSES.rows)
+
+    def namespaces(self) -> Sequence[NamespaceTold]:
+        """Those that there are, our own first."""
+        self._list(0)
+        return bpf_records.namespaces(self._namespaces[: bpf_records.NAMESPACE * self._told().namespaces])
+
+    @property
+    def knows_timers(self) -> bool:
+        """Whether this kernel's timers are where they are looked for."""
+        return bool(self._told().knows_timers)
+
+    def begin(self, services: Collection[tuple[Netns, int]]) -> None:
+        """Count from 0 on, with these local ports as *services'* besides those that will be found to listen."""
+        for _ in self._listeners.drain():
+            pass
+        self._listeners.fill(bpf_records.listener_keys(services), bytes(len(services)))
+        if self.targets.used > _FIRST_COME:
+            self._sketch[:_SKETCH] = bytes(_SKETCH)
+        self.pairs.forget()
+        self._give_bitmaps()
+        for table in (self.services, self.targets, self.pairs, self.addresses):
+            table.clear()
+
+    def _give_bitmaps(self) -> None:
+        """To the addresses that had most sockets, where there are too many."""
+        if self.addresses.used > self.bitmaps.MOST:
+            counts = self.addresses.counts()
+            self.bitmaps.give(nlargest(self.bitmaps.MOST, range(len(counts)), key=counts.__getitem__))
+        self.bitmaps.clear()
+
+    def slices(self, options: int, table: Netns = 0, *, listening: bool = False) -> Iterator[Slice]:
+        """Walk the table of our own namespace, or of another; or that of listening sockets."""
+        bucket = skip = 0
+        while bucket != _NONE:
+            bucket = self._walk(listening, bucket, skip, BUDGET_NANOSECONDS, options, table)
+            told = self._told()
+            skip = told.skip
+            yield Slice(told, self._records[: bpf_records.RECORD * told.records])
+
+    def _told(self) -> Told:
+        return bpf_records.told(self._state[: bpf_records.STATE])
+
+    def close(self) -> None:
+        """Close all descriptors, and give the memory back."""
+        for mapped in (self._state, self._records, self._namespaces, self._sketch):
+            mapped.close()
+        for table in (self.services, self.targets, self.pairs, self.addresses, self.bitmaps):
+            table.close()
+        for descriptor in (*self._made.maps.values(), *self._made.programs.values()):
+            os.close(descriptor)
