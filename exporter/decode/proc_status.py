@@ -1,11 +1,13 @@
-"""What /proc/PID/status (proc_pid_status(5)) says of privileges:
+"""What /proc/PID/status (proc_pid_status(5)) says of the privileges of a thread.
 
-CapInh: 0000000000000000     inheritable, permitted, effective, bounding and ambient set of capabilities(7): a bit
-CapPrm: 000000c000000000     for each
-CapEff: 000000c000000000
-CapBnd: 000001ffffffffff
-CapAmb: 0000000000000000
-Seccomp: 2                   0 without, 1 strict, 2 with a filter
+Five sets of capabilities (capabilities(7)), a bit for each, and whether system calls are filtered:
+
+    CapInh: 0000000000000000     inheritable
+    CapPrm: 000000c000000000     permitted
+    CapEff: 000000c000000000     effective
+    CapBnd: 000001ffffffffff     bounding
+    CapAmb: 0000000000000000     ambient
+    Seccomp: 2                   0 without, 1 strict, 2 with a filter
 """
 
 from enum import IntEnum
@@ -50,8 +52,9 @@ _SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 def privileges(text: str) -> Privileges:
     """What is not said is taken for none."""
     lines = dict(line.partition(":")[::2] for line in text.splitlines())
-    sets = (_bits(lines.get(name, "0")) for name in _SETS)
-    return Privileges(*sets, is_filtered=lines.get("Seccomp", "0").strip() == "2")
+    inheritable, permitted, effective, bounding, ambient = (_bits(lines.get(name, "0")) for name in _SETS)
+    is_filtered = lines.get("Seccomp", "0").strip() == "2"
+    return Privileges(inheritable, permitted, effective, bounding, ambient, is_filtered)
 
 
 def _bits(digits: str) -> int:

@@ -139,7 +139,7 @@ class Program:
 
     def __call__(self, *words: int) -> int:
         """What it returns. Raises BpfError."""
-        self._context[:] = words
+        self._context[:] = list(words)
         _call("run a program", _PROG_TEST_RUN, self._attributes)
         return self._answer.value
 
