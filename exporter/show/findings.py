@@ -1,17 +1,19 @@
 """What is wrong, in sentences for somebody who was just woken up."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
-from exporter.count.census import Census
+from exporter.count.census import Bounds, Census
 from exporter.count.closed import Closed
 from exporter.count.exhaustion import Holder
-from exporter.count.ports import OTHER
+from exporter.count.labels import OTHER
 from exporter.count.stuck import OwnerRow, WatchedCount
 from exporter.durations import spoken
-from exporter.show.words import endings, in_use, name_of, owner_name, sockets_at
+from exporter.show.words import endings, in_use, name_of, of_namespace, owner_name, port_of, sockets_at
+from exporter.tcp.holders import Whose
 from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
 from exporter.tcp.verdicts import FIN_TIMEOUT
@@ -58,6 +60,10 @@ class Usage:
         return self.used / max(self.limit, 1)
 
 
+_Known = tuple[str, float, float | None]
+"""As a Usage; without a limit where that is not known, or there is none."""
+
+
 def findings(census: Census) -> Sequence[Finding]:
     """What is wrong, the worst first; nothing if all is well."""
     said = (*_exhausted(census), *_stuck(census), *_closed_held(census.closed), *_limits(census))
@@ -68,19 +74,29 @@ def findings(census: Census) -> Sequence[Finding]:
 
 def usages(census: Census) -> Sequence[Usage]:
     """The limits that are known, with what is used of them, the nearest first."""
-    values = census.limits.values
-    known = [
-        ("TIME_WAIT sockets", census.total(State.TIME_WAIT) + _closed(census), values.get("time_wait_limit")),
+    values, waiting = census.own.limits.values, _waiting(census)
+    found: list[_Known] = [
         ("Orphans of the whole host", values.get("orphan_sockets", 0), values.get("orphan_limit")),
         ("MiB of memory for the TCP sockets of the whole host", *_memory(values)),
-        ("Ephemeral ports to one destination", census.busiest_destination, census.limits.ephemeral_ports),
-        ("Ephemeral ports on one local address", census.busiest_address, census.limits.ephemeral_ports),
+        *(
+            (f"Accept queue of {port_of(row)}", queue.queued, queue.limit)
+            for row, queue in census.accept_queues.items()
+        ),
     ]
-    queues = [
-        (f"Accept queue of port {row.port}", queue.queued, queue.limit) for row, queue in census.accept_queues.items()
-    ]
-    found = [Usage(name, used, limit) for name, used, limit in (*known, *queues) if limit]
-    return sorted(found, key=lambda usage: -usage.share)
+    for of in (census.own, *census.elsewhere):
+        found += _bounds(of, waiting[of.namespace.name])
+    known = [Usage(name, used, limit) for name, used, limit in found if limit]
+    return sorted(known, key=lambda usage: -usage.share)
+
+
+def _bounds(of: Bounds, waiting: int) -> Sequence[_Known]:
+    """What bounds one namespace."""
+    whose, ports = of_namespace(of.namespace.name), of.limits.ephemeral_ports
+    return (
+        (f"TIME_WAIT sockets{whose}", waiting, of.limits.values.get("time_wait_limit")),
+        (f"Ephemeral ports{whose} to one destination", of.busiest_destination, ports),
+        (f"Ephemeral ports{whose} on one local address", of.busiest_address, ports),
+    )
 
 
 def _memory(values: Mapping[str, int]) -> tuple[float, float]:
@@ -88,10 +104,14 @@ def _memory(values: Mapping[str, int]) -> tuple[float, float]:
     return values.get("memory_bytes", 0) >> 20, values.get("memory_limit_bytes", 0) >> 20
 
 
-def _closed(census: Census) -> int:
-    """Sockets in FIN_WAIT2 that their process has closed: to the kernel they are like those in TIME_WAIT."""
-    watched = census.stuck.watched.values()
-    return sum(by_state[State.FIN_WAIT2].verdicts.get(FIN_TIMEOUT, 0) for by_state in watched)
+def _waiting(census: Census) -> Counter[str]:
+    """Sockets in TIME_WAIT by namespace, and those in FIN_WAIT2 that are closed: to the kernel they are the same."""
+    found: Counter[str] = Counter()
+    for row, counts in census.sockets.items():
+        found[row.netns] += counts[State.TIME_WAIT]
+    for row, by_state in census.stuck.watched.items():
+        found[row.netns] += by_state[State.FIN_WAIT2].verdicts.get(FIN_TIMEOUT, 0)
+    return found
 
 
 def _limits(census: Census) -> Iterator[Finding]:
@@ -110,14 +130,19 @@ def _exhausted(census: Census) -> Iterator[Finding]:
         share = holder.descriptors.share if holder.descriptors else 0.0
         if holder.descriptors and (share >= NEAR or left < LATER_SECONDS):
             pace = f"; at this pace none is left in {spoken(left)}" if left < LATER_SECONDS else ""
-            name = owner_name(holder) or "A holder of stuck sockets"
+            name = _name(holder.whose) or "A holder of stuck sockets"
             is_bad = share >= NEARLY_FULL or left < SOON_SECONDS
             yield Finding(f"{name} has {in_use(holder.descriptors)} open (pid {holder.pid}){pace}.", is_bad)
 
 
+def _name(whose: Whose) -> str:
+    name = name_of(whose.cgroup, whose.process)
+    return f"{name}{of_namespace(whose.netns)}" if name else ""
+
+
 def _closed_held(closed: Closed) -> Iterator[Finding]:
-    for (cgroup, process), number in (closed.by_owner or {}).items():
-        yield Finding(_over(number, f"{name_of(cgroup, process) or 'its process'} still holds"), number >= CLOSED)
+    for whose, number in (closed.by_owner or {}).items():
+        yield Finding(_over(number, f"{_name(whose) or 'its process'} still holds"), number >= CLOSED)
     if closed.unexplained >= CLOSED:
         yield Finding(_over(closed.unexplained, "processes that are not known still hold"))
 
@@ -148,8 +173,8 @@ def _sentence(census: Census, row: Row, state: State, count: WatchedCount) -> st
 
 def _open(census: Census, owners: Sequence[OwnerRow]) -> str:
     """The descriptors of who has most of them."""
-    first = [(owner.cgroup, owner.process) for owner in owners[:1]]
-    of = [holder for holder in census.holders if (holder.cgroup, holder.process) in first]
+    first = [Whose(owner.cgroup, owner.process, owner.row.netns) for owner in owners[:1]]
+    of = [holder for holder in census.holders if holder.whose in first]
     return "".join(
         f"; {name_of('', one.process) or 'it'} has {in_use(one.descriptors)} open" for one in of if one.descriptors
     )

@@ -4,20 +4,20 @@ Those with a series for each row are in ``by_port``.
 """
 
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
 from exporter import __version__
-from exporter.count.census import Census
+from exporter.count.census import Bounds, Census
 from exporter.count.closed import Closed
 from exporter.count.report import Report
 from exporter.count.stuck import OwnerRow, Stuck
-from exporter.tcp.limits import LimitName, Limits
-from exporter.tcp.sockets import OWN, Row
-
-PREFIX = "tcpstate_"
+from exporter.show import namespaces
+from exporter.show.series import PREFIX, of_namespace, of_port, of_row
+from exporter.tcp.holders import Whose
+from exporter.tcp.limits import LimitName
 
 _LIMITS: Mapping[LimitName, str] = {
     "time_wait_limit": "TIME_WAIT sockets and orphans in FIN_WAIT2 that may exist (net.ipv4.tcp_max_tw_buckets).",
@@ -70,29 +70,33 @@ def certificate(not_after: float) -> Metric:
     )
 
 
-def labels(row: Row) -> dict[str, str]:
-    """What a series of *row* is labelled with."""
-    return {**_netns(row), "port": row.port, "role": row.role}
-
-
-def _netns(row: Row) -> dict[str, str]:
-    """The exporter's own namespace has no label: on most hosts there is no other."""
-    return {} if row.netns == OWN else {"netns": row.netns}
-
-
 def _of_census(census: Census) -> Iterator[Metric]:
     yield _folded_ports(census)
     yield from _stuck(census.stuck)
     yield from _holders(census)
     yield from _closed(census.closed)
     yield from _accept_queues(census)
-    yield from _ephemeral(census)
-    yield from _limits(census.limits)
+    bounds = [(of_namespace(of.namespace.name), of) for of in (census.own, *census.elsewhere)]
+    yield from _ephemeral(bounds)
+    yield from _limits(bounds)
+    yield from _namespaces(census)
+
+
+_Bounds = Sequence[tuple[Mapping[str, str], Bounds]]
+"""What bounds each namespace, with its label; our own is the first."""
 
 
 def _folded_ports(census: Census) -> Metric:
-    folded = (({"role": role}, ports) for role, ports in census.folded_ports.items())
-    return _gauge("folded_ports", 'Ports that have sockets and are counted together under port="other".', folded)
+    own = [({"role": role}, ports) for role, ports in census.own.folded_ports.items()]
+    others = [
+        ({**of_namespace(of.namespace.name), "role": role}, ports)
+        for of in census.elsewhere
+        for role, ports in of.folded_ports.items()
+        if ports
+    ]
+    return _gauge(
+        "folded_ports", 'Ports that have sockets and are counted together under port="other".', [*own, *others]
+    )
 
 
 def _stuck(stuck: Stuck) -> Iterator[Metric]:
@@ -106,7 +110,7 @@ def _stuck(stuck: Stuck) -> Iterator[Metric]:
 
 def _holders(census: Census) -> Iterator[Metric]:
     """Nothing where nothing is stuck; of some the descriptors are not known."""
-    of = [({"cgroup": holder.cgroup, "process": holder.process}, holder) for holder in census.holders]
+    of = [(_whose(holder.whose), holder) for holder in census.holders]
     known = [(labels, holder.descriptors, holder.pid) for labels, holder in of if holder.descriptors]
     found = (
         _gauge(
@@ -131,25 +135,34 @@ def _holders(census: Census) -> Iterator[Metric]:
 
 def _closed(closed: Closed) -> Iterator[Metric]:
     if closed.by_owner is not None:
-        held = {("", ""): 0, **closed.by_owner}
-        held["", ""] += closed.unexplained
+        nobody = Whose("", "")
+        held = {nobody: 0, **closed.by_owner}
+        held[nobody] += closed.unexplained
         yield _gauge(
             "closed_held_sockets",
             "Sockets that are over and still held, seen in no table; without a name where it is not known by whom.",
-            (({"cgroup": cgroup, "process": process}, sockets) for (cgroup, process), sockets in held.items()),
+            ((_whose(whose), sockets) for whose, sockets in held.items()),
         )
 
 
+def _whose(whose: Whose) -> dict[str, str]:
+    return {**of_namespace(whose.netns), "cgroup": whose.cgroup, "process": whose.process}
+
+
 def _owner(owner: OwnerRow) -> dict[str, str]:
-    return {**labels(owner.row), "state": owner.state.label, "cgroup": owner.cgroup, "process": owner.process}
+    return {**of_row(owner.row), "state": owner.state.label, "cgroup": owner.cgroup, "process": owner.process}
 
 
 def _accept_queues(census: Census) -> Iterator[Metric]:
-    """The fullest queue of each port; a family that the source knows nothing of is left out."""
-    queues = [(row, {**_netns(row), "port": row.port}, queue) for row, queue in census.accept_queues.items()]
+    """The fullest queue of each port; a family that the source knows nothing of is left out.
+
+    That nobody waits is told of our own namespace only: for each of the others it would be one series more for ever.
+    """
+    queues = [(row, of_port(row), queue) for row, queue in census.accept_queues.items()]
     queued = ((of, queue.queued) for _, of, queue in queues)
     limits = ((of, queue.limit) for _, of, queue in queues if queue.limit is not None)
-    ages = ((of, round(census.stuck.unaccepted.get(row, 0.0), 3)) for row, of, _ in queues)
+    waiting = census.stuck.unaccepted
+    ages = ((of, round(waiting.get(row, 0.0), 3)) for row, of, _ in queues if row in waiting or not row.netns)
     found = (
         _gauge("accept_queue_sockets", "Connections waiting in the port's fullest accept queue.", queued),
         _gauge("accept_queue_limit", "Connections that may wait in that queue (the backlog).", limits),
@@ -162,32 +175,55 @@ def _accept_queues(census: Census) -> Iterator[Metric]:
     yield from (family for family in found if family.samples)
 
 
-def _ephemeral(census: Census) -> Iterator[Metric]:
-    if census.limits.ephemeral_ports is not None:
-        yield _single(
+def _ephemeral(bounds: _Bounds) -> Iterator[Metric]:
+    """Of other namespaces, those that have any port in use."""
+    used = [(of, one) for of, one in bounds if not of or one.busiest_address]
+    known = [(of, one.limits.ephemeral_ports) for of, one in used if one.limits.ephemeral_ports is not None]
+    if known:
+        yield _gauge(
             "ephemeral_ports",
             "Local ports for outgoing connections (net.ipv4.ip_local_port_range less the reserved ones).",
-            census.limits.ephemeral_ports,
+            known,
         )
-    yield _single(
+    yield _gauge(
         "ephemeral_ports_busiest_destination",
         "Local ports in use towards the local address, remote address and remote port that use most of them.",
-        census.busiest_destination,
+        ((of, one.busiest_destination) for of, one in used),
     )
-    yield _single(
+    yield _gauge(
         "ephemeral_ports_busiest_address",
         "Local ports in use on the local address that uses most of them: what bind() before connect() runs out of.",
-        census.busiest_address,
+        ((of, one.busiest_address) for of, one in used),
     )
 
 
-def _limits(limits: Limits) -> Iterator[Metric]:
+def _limits(bounds: _Bounds) -> Iterator[Metric]:
     for name, help_text in _LIMITS.items():
-        if name in limits.values:
-            yield _single(name, help_text, limits.values[name])
+        if known := _known(name, bounds):
+            yield _gauge(name, help_text, known)
     for name, help_text in _COUNTERS.items():
-        if name in limits.values:
-            yield CounterMetricFamily(PREFIX + name, help_text, value=limits.values[name])
+        if known := _known(name, bounds):
+            counter = CounterMetricFamily(PREFIX + name, help_text)
+            for of, value in known:
+                counter.add_sample(f"{counter.name}_total", dict(of), value)
+            yield counter
+
+
+def _known(name: LimitName, bounds: _Bounds) -> Sequence[tuple[Mapping[str, str], float]]:
+    return [(of, one.limits.values[name]) for of, one in bounds if name in one.limits.values]
+
+
+def _namespaces(census: Census) -> Iterator[Metric]:
+    """Nothing where only our own is read."""
+    if census.namespaces_missed is None:
+        return
+    yield namespaces.netns_info([of.namespace for of in (census.own, *census.elsewhere)])
+    yield _single("namespaces", "Network namespaces that have TCP sockets.", census.namespaces)
+    yield _single(
+        "namespaces_missed",
+        "Network namespaces that cannot be entered: nothing is told of their sockets.",
+        census.namespaces_missed,
+    )
 
 
 def _sampler(report: Report) -> Iterator[Metric]:

@@ -34,6 +34,7 @@ td.zero { color: var(--faint); }
 td.bad { font-weight: 600; }
 tfoot { font-weight: 600; }
 .ports th:first-child, .ports td:first-child { position: sticky; left: 0; background: var(--paper); }
+.ports [data-heading="netns"] { text-align: left; }
 .list th, .list td { text-align: left; vertical-align: top; padding: .25rem .5rem; font-size: .9rem; }
 .list [data-heading="stuck"], .list [data-heading="pid"], .list [data-heading="unread"], .list [data-heading="unsent"] {
   text-align: right; }

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from exporter.count.census import Census
-from exporter.show.rows import absent, idle, present, rows, stuck_sockets
+from exporter.show.rows import absent, idle, left_out, present, rows, stuck_sockets
+from exporter.show.stuck_tables import NETNS
 from exporter.show.text_columns import aligned
-from exporter.show.words import idle_listeners
+from exporter.show.words import foreign_rows, idle_listeners, namespace, shortened
 from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
 
@@ -31,34 +32,36 @@ _HEADINGS: Mapping[State, tuple[str, str]] = {
 def render(census: Census, *, color: bool = False) -> str:
     """The table, with a line below it that names the states that no socket is in."""
     *lines, total = _fitting([list(line) for line in _lines(census, present(census))])
-    idle_ports = filter(None, [idle_listeners(idle(census))])
+    unlisted = filter(None, [foreign_rows(left_out(census)), idle_listeners(idle(census))])
     if color:
         lines = [*map(_bold, lines[:2]), *map(_dim_zeros, lines[2:])]
         total = _bold(total)
     others = " ".join(state.label for state in absent(census))
-    return "\n".join([*lines, *idle_ports, total, "", f"none in: {others}", ""])
+    return "\n".join([*lines, *unlisted, total, "", f"none in: {others}", ""])
 
 
 def _fitting(lines: Sequence[Sequence[str]]) -> list[str]:
     """Aligned; where numbers are too long for a terminal, the totals on the right give way."""
-    numbers = range(1, len(lines[0]))
+    numbers = [place for place, heading in enumerate(lines[1]) if heading not in {"role", NETNS}]
     whole = aligned(lines, numbers)
     return whole if max(map(len, whole)) <= WIDTH else aligned([line[:-1] for line in lines], numbers)
 
 
 def _lines(census: Census, states: Sequence[State]) -> Iterator[Sequence[str]]:
-    headings = [_HEADINGS[state] for state in states]
-    yield ("", "", "", *(first for first, _ in headings), "")
-    yield ("role", "port", "stuck", *(second for _, second in headings), "total")
-    yield from (_row(census, row, states) for row in rows(census))
+    headings, shown = [_HEADINGS[state] for state in states], rows(census)
+    netns = [NETNS] if any(row.netns for row in shown) else []
+    yield ("", "", *("" for _ in netns), "", *(first for first, _ in headings), "")
+    yield ("role", "port", *netns, "stuck", *(second for _, second in headings), "total")
+    for row in shown:
+        name = [shortened(namespace(row.netns)) for _ in netns]
+        yield (row.role, row.port, *name, *_numbers(_counts(census, row, states)))
     totals = [census.total(state) for state in states]
-    yield ("total", "", *_numbers([census.stuck.total, *totals, sum(totals)]))
+    yield ("total", "", *("" for _ in netns), *_numbers([census.stuck.total, *totals, sum(totals)]))
 
 
-def _row(census: Census, row: Row, states: Sequence[State]) -> Sequence[str]:
+def _counts(census: Census, row: Row, states: Sequence[State]) -> Sequence[int]:
     counts = census.sockets[row]
-    numbers = [stuck_sockets(census, row), *(counts[state] for state in states), sum(counts.values())]
-    return (row.role, row.port, *_numbers(numbers))
+    return [stuck_sockets(census, row), *(counts[state] for state in states), sum(counts.values())]
 
 
 def _numbers(numbers: Sequence[int]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Literal
 from exporter.count.census import Census
 from exporter.count.report import Sample
 from exporter.show.stuck_objects import of_closed, of_holding, of_socket, without_addresses
+from exporter.tcp.holders import Whose
 from exporter.tcp.states import State
 
 USUAL = 100
@@ -21,13 +22,18 @@ Grouping = Literal["holder"]
 
 @dataclass(frozen=True)
 class Query:
-    """Which stuck sockets are wanted, or whose: those in one state and at one port of a service, where given."""
+    """Which stuck sockets are wanted, or whose.
+
+    Those in one state, at one port of a service and in one network namespace, where given.
+    """
 
     state: State | None = None
     port: int | None = None
     limit: int = USUAL
     group: Grouping | None = None
     """Whether who holds them is wanted; None for the sockets themselves."""
+    netns: str | None = None
+    """The name; empty for our own, and ``other`` for all that are told together."""
 
 
 _Objects = Iterable[dict[str, object]]
@@ -50,16 +56,15 @@ def render(sample: Sample, query: Query, *, addresses: bool = True) -> str:
 def _sockets(census: Census, query: Query) -> _Objects:
     """The oldest first."""
     stuck = census.stuck
-    return (of_socket(socket, stuck.age(socket)) for socket in stuck.sockets(query.state, query.port))
+    return (of_socket(one, stuck) for one in stuck.sockets(query.state, query.port, query.netns))
 
 
 def _holdings(census: Census, query: Query) -> _Objects:
     """Who has most of them first."""
-    descriptors = {(holder.cgroup, holder.process): holder for holder in census.holders}
-    for holding in census.stuck.holdings:
-        if query.state in {None, holding.state} and query.port in {None, holding.service.port}:
-            owner = holding.owner
-            yield of_holding(holding, census.stuck.now, descriptors.get((owner.cgroup, owner.process)))
+    stuck, descriptors = census.stuck, {holder.whose: holder for holder in census.holders}
+    for one in stuck.held(query.state, query.port, query.netns):
+        whose = Whose(one.owner.cgroup, one.owner.process, stuck.netns(one.service))
+        yield of_holding(one, stuck, descriptors.get(whose))
 
 
 _LISTS: Mapping[Grouping | None, tuple[str, Callable[[Census, Query], _Objects]]] = {

@@ -1,14 +1,18 @@
-"""Stuck sockets, and who holds them, as objects of JSON; null is what is not known."""
+"""Stuck sockets, and who holds them, as objects of JSON; null is what is not known.
+
+As in the metrics, only what is of another network namespace than the exporter's own says of which.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from exporter.count.closed import Closed
 from exporter.count.exhaustion import Holder
-from exporter.count.stuck import Holding, StuckSocket
+from exporter.count.stuck import Holding, Stuck, StuckSocket
+from exporter.show.series import of_namespace
 from exporter.tcp.cgroups import container_id
 from exporter.tcp.holders import Owner
-from exporter.tcp.sockets import OWN, Service
+from exporter.tcp.sockets import Service
 from exporter.tcp.verdicts import VERDICTS
 
 _LABELS = tuple(dict.fromkeys(verdict.label for verdicts in VERDICTS.values() for verdict in verdicts))
@@ -16,19 +20,19 @@ _LABELS = tuple(dict.fromkeys(verdict.label for verdicts in VERDICTS.values() fo
 _ADDRESSES = frozenset({"local", "remote"})
 
 
-def of_socket(stuck: StuckSocket, age: float) -> dict[str, object]:
-    """The socket, *age* seconds in its state."""
-    socket, ends = stuck.socket, stuck.socket.ends
+def of_socket(one: StuckSocket, stuck: Stuck) -> dict[str, object]:
+    """One of the listed sockets."""
+    socket, ends = one.socket, one.socket.ends
     return {
         "state": socket.state.label,
-        **_service(stuck.service),
+        **_service(one.service, stuck),
         "local": ends.local,
         "remote": ends.remote,
-        "age_seconds": round(age, 3),
-        **_ways(stuck),
+        "age_seconds": round(stuck.age(one), 3),
+        **_ways(one),
         "receive_queue": socket.receive_queue,
         "send_queue": socket.send_queue,
-        **_owner(stuck.owner),
+        **_owner(one.owner),
     }
 
 
@@ -37,17 +41,17 @@ def without_addresses(of: Mapping[str, object]) -> dict[str, object]:
     return {name: None if name in _ADDRESSES else value for name, value in of.items()}
 
 
-def of_holding(holding: Holding, now: float, holder: Holder | None) -> dict[str, object]:
-    """Who holds how many, as of the monotonic time *now*; how they end is told by the words of the metrics.
+def of_holding(holding: Holding, stuck: Stuck, holder: Holder | None) -> dict[str, object]:
+    """Who holds how many; how they end is told by the words of the metrics.
 
     The descriptors are those of the owner's fullest process.
     """
     return {
         "state": holding.state.label,
-        **_service(holding.service),
+        **_service(holding.service, stuck),
         **_owner(holding.owner),
         "sockets": holding.sockets,
-        "oldest_age_seconds": round(now - holding.oldest_since, 3),
+        "oldest_age_seconds": round(stuck.now - holding.oldest_since, 3),
         "endings": _endings(holding),
         "descriptors": of_descriptors(holder),
     }
@@ -56,7 +60,7 @@ def of_holding(holding: Holding, now: float, holder: Holder | None) -> dict[str,
 def of_holder(holder: Holder) -> dict[str, object]:
     """A process that holds stuck sockets, or has not given back their descriptors."""
     owner = _owner(Owner(holder.cgroup, holder.process, holder.pid))
-    return {**owner, "stuck": holder.taken, "descriptors": of_descriptors(holder)}
+    return {**of_namespace(holder.whose.netns), **owner, "stuck": holder.taken, "descriptors": of_descriptors(holder)}
 
 
 def of_descriptors(holder: Holder | None) -> dict[str, object] | None:
@@ -72,9 +76,14 @@ def of_closed(closed: Closed, holders: Iterable[Holder]) -> list[dict[str, objec
     """Sockets that are over and still held, by who holds them; null where nothing is known of them."""
     if closed.by_owner is None:
         return None
-    pids = {(holder.cgroup, holder.process): holder.pid for holder in holders}
+    pids = {holder.whose: holder.pid for holder in holders}
     named = [
-        {**_owner(Owner(*whose, pids.get(whose, 0))), "sockets": sockets} for whose, sockets in closed.by_owner.items()
+        {
+            **of_namespace(whose.netns),
+            **_owner(Owner(whose.cgroup, whose.process, pids.get(whose, 0))),
+            "sockets": sockets,
+        }
+        for whose, sockets in closed.by_owner.items()
     ]
     return [*named, {**_owner(Owner("", "")), "sockets": closed.unexplained}] if closed.unexplained else named
 
@@ -87,9 +96,8 @@ def _endings(holding: Holding) -> Mapping[str, int]:
     return words
 
 
-def _service(service: Service) -> dict[str, object]:
-    netns = {} if service.netns == OWN else {"netns": service.netns}
-    return {"role": service.role, "port": service.port, **netns}
+def _service(service: Service, stuck: Stuck) -> dict[str, object]:
+    return {"role": service.role, "port": service.port, **of_namespace(stuck.netns(service))}
 
 
 def _owner(owner: Owner) -> dict[str, object]:
@@ -101,7 +109,7 @@ def _owner(owner: Owner) -> dict[str, object]:
     }
 
 
-def _ways(stuck: StuckSocket) -> dict[str, str | None]:
+def _ways(one: StuckSocket) -> dict[str, str | None]:
     """How it ends, under the name of the label that tells it in the metrics."""
-    known = {stuck.verdict.label: stuck.verdict.word} if stuck.verdict else {}
+    known = {one.verdict.label: one.verdict.word} if one.verdict else {}
     return {label: known.get(label) for label in _LABELS}

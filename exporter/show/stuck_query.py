@@ -4,9 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from exporter.show.stuck_list import MOST, Grouping, Query
+from exporter.tcp.naming import LONGEST
 from exporter.tcp.states import WATCHED, State
 
 Value = TypeVar("Value")
+
+MOST_LETTERS = LONGEST + 20
+"""Of the name of a network namespace, with a number behind it where another has the same."""
 
 _STATES: Mapping[str, State] = {state.label: state for state in WATCHED}
 _GROUPINGS: Mapping[str, Grouping] = {"holder": "holder"}
@@ -47,9 +51,18 @@ def _number(most: int) -> Callable[[str, str], int]:
     return convert
 
 
+def _namespace(name: str, text: str) -> str:
+    """One that nobody has is no fault of who asks: it may have gone."""
+    if len(text) > MOST_LETTERS or not text.isprintable():
+        expected = f"the name of a network namespace, at most {MOST_LETTERS} letters, or nothing for the exporter's own"
+        raise BadQueryError(f"{name}: expected {expected}, found {text[:60]!r}")
+    return text
+
+
 _PARAMETERS: Mapping[str, Callable[[str, str], Any]] = {
     "state": _word(_STATES),
     "port": _number(65535),
+    "netns": _namespace,
     "limit": _number(MOST),
     "group": _word(_GROUPINGS),
 }

@@ -1,13 +1,14 @@
 """A census as text: the table of ports, who holds the stuck sockets, these one by one, and at the end what is wrong."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 from exporter.count.census import Census
 from exporter.show import ports_table, stuck_tables
 from exporter.show.findings import ALL_WELL, findings
-from exporter.show.stuck_tables import StuckTable
+from exporter.show.stuck_tables import NETNS, StuckTable
 from exporter.show.text_columns import aligned
+from exporter.show.words import shortened
 
 _NUMBERS = frozenset({"stuck", "pid"})
 """Headings of columns that end together."""
@@ -29,9 +30,13 @@ def _table(table: StuckTable, without: frozenset[str]) -> Iterator[str]:
     if not table.lines:
         return
     headings = [heading for heading in table.lines[0] if heading not in without]
-    lines = [headings, *([line[heading] for heading in headings] for line in table.lines)]
+    lines = [headings, *([_cell(line, heading) for heading in headings] for line in table.lines)]
     right = [column for column, heading in enumerate(headings) if heading in _NUMBERS]
     yield "".join(f"{line}\n" for line in [*_caption(table), *aligned(lines, right, gap="  ")])
+
+
+def _cell(line: Mapping[str, str], heading: str) -> str:
+    return shortened(line[heading]) if heading == NETNS else line[heading]
 
 
 def _caption(table: StuckTable) -> Sequence[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from exporter.count.exhaustion import Holder
-from exporter.count.ports import OTHER
+from exporter.count.labels import OTHER
 from exporter.count.stuck import Holding, OwnerRow, WatchedCount
 from exporter.show.cgroups import short_cgroup
 from exporter.show.rows import Idle
@@ -23,6 +23,8 @@ from exporter.tcp.verdicts import (
 
 NAMED = 5
 """Idle listeners at most that are named: more of them do not fit into a line."""
+_SHORT = 24
+"""Letters of a namespace's name in a column."""
 
 
 class _Words(NamedTuple):
@@ -94,10 +96,49 @@ def _them(number: int) -> str:
 
 
 def sockets_at(number: int, row: Row) -> str:
-    """So many sockets of a *row*: ``2 sockets on port 8080 are``, ``1 socket to other ports is``."""
-    where = "other ports" if row.port == OTHER else f"port {row.port}"
+    """So many sockets of a *row*: ``2 sockets on port 8080 of shop/web are``, ``1 socket of lab to other ports is``."""
     nouns, are = ("socket", "is") if number == 1 else ("sockets", "are")
-    return f"{number:,} {nouns} {'on' if row.role == 'server' else 'to'} {where} {are}"
+    where = f"on {port_of(row)}" if row.role == "server" else _dialled(row)
+    return f"{number:,} {nouns} {where} {are}"
+
+
+def port_of(row: Row) -> str:
+    """A server's: ``port 8080``, ``other ports of shop/web``; or that it is any, where namespaces are told together."""
+    return f"{'ports' if row.netns == OTHER else _port(row)}{of_namespace(row.netns)}"
+
+
+def _dialled(row: Row) -> str:
+    """The namespace is ours, and the port is not."""
+    return f"{of_namespace(row.netns)} to {'any port' if row.netns == OTHER else _port(row)}".lstrip()
+
+
+def _port(row: Row) -> str:
+    return "other ports" if row.port == OTHER else f"port {row.port}"
+
+
+def of_namespace(netns: str) -> str:
+    """Whose something is, to be put behind it; of our own namespace that goes without saying."""
+    return f" of {'other network namespaces' if netns == OTHER else _printable(netns)}" if netns else ""
+
+
+def namespace(netns: str) -> str:
+    """Its name in a column; empty for our own."""
+    return _printable(netns)
+
+
+def shortened(name: str) -> str:
+    """As long as a column may be: of the name of a pod both ends tell more than the middle."""
+    return name if len(name) <= _SHORT else f"{name[: _SHORT // 2]}…{name[-(_SHORT // 2 - 1) :]}"
+
+
+def foreign_rows(rows: Sequence[Row]) -> str:
+    """In place of their lines: how many there are; empty if there is none."""
+    ports, where = _plural(len(rows), "port"), _plural(len({row.netns for row in rows}), "other network namespace")
+    return f"and {ports} of {where} with connections" if rows else ""
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def idle_listeners(idle: Idle) -> str:

@@ -254,6 +254,15 @@ def test_stuck_sockets_are_asked_for_by_parameters() -> None:
     assert headers["Content-Type"] == "application/json"
 
 
+@pytest.mark.parametrize(("text", "name"), [("shop/web-0", "shop/web-0"), ("shop%2Fweb-0", "shop/web-0"), ("", "")])
+def test_stuck_sockets_of_one_namespace_are_asked_for_by_its_name(text: str, name: str) -> None:
+    stuck = Bytes(b'{"stuck": 3}')
+    with serving(site(Bytes(), stuck=stuck)) as server:
+        status = server.get(f"/api/v1/stuck?netns={text}")[0]
+
+    assert (status, stuck.asked) == (200, [Query(netns=name)])
+
+
 def test_holders_are_asked_for_by_a_group() -> None:
     stuck = Bytes(b'{"holdings": []}')
     with serving(site(Bytes(), stuck=stuck)) as server:
@@ -270,7 +279,14 @@ def test_holders_are_asked_for_by_a_group() -> None:
         ("limit=", b"limit: expected a number from 1 to 1000, found ''\n"),
         ("group=port", b"group: expected holder, found 'port'\n"),
         ("limit=1&limit=2", b"limit: expected once, found 2 times\n"),
-        ("lmit=1", b"unknown parameter 'lmit', expected state, port, limit, group\n"),
+        ("lmit=1", b"unknown parameter 'lmit', expected state, port, netns, limit, group\n"),
+        (
+            "netns=%0a",
+            (
+                b"netns: expected the name of a network namespace, at most 340 letters, or nothing for the exporter's"
+                b" own, found '\\n'\n"
+            ),
+        ),
         ("port=%ff", "port: expected a number from 1 to 65535, found '\ufffd'\n".encode()),
     ],
 )

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from exporter.count.census import AcceptQueue, Census
+from exporter.count.census import AcceptQueue, Bounds, Census
 from exporter.count.closed import Closed
 from exporter.count.exhaustion import Holder
 from exporter.count.report import REASONS, Reload, Report, Sample
 from exporter.count.rules import StuckRules
 from exporter.count.stuck import Holding, OwnerRow, Stuck, StuckSocket, WatchedCount
-from exporter.tcp.holders import Descriptors, Owner
+from exporter.tcp.holders import Descriptors, Owner, Whose
 from exporter.tcp.limits import Limits
-from exporter.tcp.sockets import OWN, Role, Row, Service, Socket
+from exporter.tcp.sockets import Role, Row, Service, Socket
 from exporter.tcp.states import WATCHED, State
 from exporter.tcp.verdicts import CLOSE, FIN_TIMEOUT, NOTHING
 
@@ -41,7 +41,7 @@ LIMITS = Limits(
 
 
 def row(role: Role, port: str) -> Row:
-    return Row(OWN, role, port)
+    return Row("", role, port)
 
 
 HTTPS = row("server", "443")
@@ -69,14 +69,15 @@ def census() -> Census:
             row("client", "other"): set(State),
         },
         accept_queues={HTTPS: AcceptQueue(5, 4096), row("server", "8080"): AcceptQueue(0, 128)},
-        folded_ports={"server": 0, "client": 2},
-        busiest_destination=17,
-        busiest_address=18,
-        limits=LIMITS,
+        own=bounds(),
         stuck=stuck(),
         holders=[holder()],
         closed=Closed({}, 2),
     )
+
+
+def bounds() -> Bounds:
+    return Bounds(LIMITS, 17, 18, {"server": 0, "client": 2})
 
 
 def watched(**by_label: WatchedCount) -> Mapping[State, WatchedCount]:
@@ -125,7 +126,7 @@ def holding() -> Holding:
 
 
 def holder() -> Holder:
-    return Holder(NGINX.cgroup, NGINX.process, 270, NGINX.pid, Descriptors(341, 1024))
+    return Holder(Whose(NGINX.cgroup, NGINX.process), 270, NGINX.pid, Descriptors(341, 1024))
 
 
 def stuck_socket() -> StuckSocket:

@@ -7,7 +7,7 @@ from exporter.count.stuck import Stuck
 from exporter.show import by_port
 from exporter.tcp.sockets import Row
 from exporter.tcp.states import WATCHED, State
-from tests.show import samples
+from tests.show import nodes, samples
 
 
 def text(census: Census) -> str:
@@ -95,4 +95,17 @@ def test_a_namespace_other_than_the_own_is_a_label_whatever_its_name() -> None:
 
     assert [(one.labels, one.value) for one in family.samples] == [
         ({"netns": hostile, "port": "443", "role": "server", "state": "listen"}, 2)
+    ]
+
+
+def test_in_other_namespaces_only_words_that_are_needed_are_told() -> None:
+    quiet = Row("shop/web", "server", "80")
+    census = nodes.census()
+    shown, watched = {**census.shown, quiet: set(State)}, {**census.stuck.watched, quiet: samples.watched()}
+    found = text(replace(census, shown=shown, stuck=replace(census.stuck, watched=watched)))
+    words = [line for line in found.splitlines() if "_wait_sockets{netns=" in line or "_wait2_sockets{netns=" in line]
+
+    assert words == [
+        f'tcpstate_close_wait_sockets{{netns="{nodes.POD.name}",port="8080",role="server",waits_for="close"}} 5',
+        'tcpstate_close_wait_sockets{netns="other",port="other",role="server",waits_for="close"} 1',
     ]

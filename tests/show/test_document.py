@@ -1,7 +1,8 @@
 import json
+from dataclasses import replace
 
 from exporter.show import document
-from tests.show import samples
+from tests.show import nodes, samples
 
 
 def test_the_document_has_all_that_the_census_has() -> None:
@@ -29,3 +30,44 @@ def test_the_document_has_the_stuck_sockets_and_their_owners() -> None:
         "process": "nginx",
         "sockets": 270,
     }
+
+
+def test_the_document_has_the_namespaces_with_what_they_are_and_what_bounds_them() -> None:
+    found = json.loads(document.render(replace(samples.sample(), census=nodes.census()), "sock_diag"))
+
+    pod, lab = found["namespaces"]
+    assert pod == {
+        "netns": nodes.POD.name,
+        "kind": "pod",
+        "namespace": "shop",
+        "pod": "web-7d9f8b6c5d-x2k4q",
+        "container": nodes.ID,
+        "cgroup": f"/kubepods/{nodes.ID}",
+        "busiest_destination": 2,
+        "busiest_address": 3,
+        "ephemeral_ports": 28232,
+        "limits_and_counters": {
+            "time_wait_limit": 131072,
+            "time_wait_overflows": 0,
+            "listen_overflows": 9,
+            "listen_drops": 9,
+        },
+    }
+    assert (lab["netns"], lab["kind"], lab["pod"]) == ("lab", "named", None)
+    assert found["namespaces_missed"] == 1
+
+
+def test_the_document_says_of_all_that_is_in_another_namespace_which() -> None:
+    found = json.loads(document.render(replace(samples.sample(), census=nodes.census()), "sock_diag"))
+    of = {name: [one.get("netns") for one in found[name]] for name in ("ports", "stuck", "owners", "holders")}
+
+    assert of["ports"] == [*[None] * 5, nodes.POD.name, nodes.POD.name, "lab", "other"]
+    assert of["stuck"] == [None, nodes.POD.name, "other"]
+    assert of["owners"] == [None, None, nodes.POD.name]
+    assert of["holders"] == [None, nodes.POD.name]
+
+
+def test_where_only_our_own_namespace_is_read_the_document_has_no_other() -> None:
+    found = json.loads(document.render(samples.sample(), "sock_diag"))
+
+    assert (found["namespaces"], found["namespaces_missed"]) == ([], None)

@@ -2,17 +2,18 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.count.census import AcceptQueue, Census
+from exporter.count.census import AcceptQueue, Bounds, Census
 from exporter.count.closed import Closed
 from exporter.count.stuck import WatchedCount
 from exporter.show.findings import Finding, findings, usages
-from exporter.tcp.holders import Descriptors
+from exporter.tcp.holders import Descriptors, Whose
 from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
 from exporter.tcp.verdicts import ACCEPT, CLOSE, FIN_TIMEOUT, KEEPALIVE, NOTHING, READ
-from tests.show import samples
+from tests.show import nodes, samples
 
 HTTP = samples.row("server", "8080")
+WEB = Whose("/system.slice/nginx.service", "nginx")
 
 
 def with_stuck(state: State, count: WatchedCount, row: Row = HTTP) -> Census:
@@ -166,8 +167,8 @@ def test_a_holder_that_comes_near_its_end_is_one_sentence(
 
 
 def test_each_holder_is_said_the_worst_first() -> None:
-    near = samples.holder()._replace(process="first", descriptors=Descriptors(900, 1024))
-    full = samples.holder()._replace(process="second", descriptors=Descriptors(1024, 1024))
+    near = samples.holder()._replace(whose=Whose(WEB.cgroup, "first"), descriptors=Descriptors(900, 1024))
+    full = samples.holder()._replace(whose=Whose(WEB.cgroup, "second"), descriptors=Descriptors(1024, 1024))
 
     found = findings(replace(samples.healthy(), holders=[near, full]))
 
@@ -183,7 +184,7 @@ def test_each_holder_is_said_the_worst_first() -> None:
     ],
 )
 def test_a_holder_is_called_as_far_as_its_name_is_known(cgroup: str, process: str, name: str) -> None:
-    full = samples.holder()._replace(cgroup=cgroup, process=process, descriptors=Descriptors(1024, 1024))
+    full = samples.holder()._replace(whose=Whose(cgroup, process), descriptors=Descriptors(1024, 1024))
 
     [found] = findings(replace(samples.healthy(), holders=[full]))
 
@@ -197,7 +198,6 @@ def test_a_holder_whose_descriptors_are_not_known_is_not_said_to_come_near_its_e
 
 
 OVER = "over and in no table any more, and"
-WEB = "/system.slice/nginx.service", "nginx"
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ WEB = "/system.slice/nginx.service", "nginx"
             id="a few of a known process",
         ),
         pytest.param(
-            Closed({WEB: 1234, ("", "php"): 10, ("", ""): 2}, 11),
+            Closed({WEB: 1234, Whose("", "php"): 10, Whose("", ""): 2}, 11),
             [
                 (f"1,234 sockets are {OVER} nginx.service (nginx) still holds them and their descriptors.", True),
                 (f"10 sockets are {OVER} php still holds them and their descriptors.", True),
@@ -244,16 +244,73 @@ def test_nothing_wrong_is_nothing() -> None:
 
 
 def test_limits_that_nobody_knows_are_left_out() -> None:
-    bare = replace(samples.healthy(), limits=replace(samples.LIMITS, values={}, ephemeral_ports=None))
+    bare = replace(samples.healthy(), own=Bounds(replace(samples.LIMITS, values={}, ephemeral_ports=None)))
 
     assert [one.name for one in usages(bare)] == ["Accept queue of port 443", "Accept queue of port 8080"]
 
 
 def test_who_has_none_left_first_is_said_first() -> None:
     late, soon = (
-        samples.holder()._replace(process=name, seconds_left=left) for name, left in (("late", 9e3), ("soon", 9))
+        samples.holder()._replace(whose=Whose(WEB.cgroup, name), seconds_left=left)
+        for name, left in (("late", 9e3), ("soon", 9))
     )
 
     first, second = findings(replace(samples.healthy(), holders=[late, soon]))
 
     assert ("(soon)" in first.text, "(late)" in second.text) == (True, True)
+
+
+def test_what_is_wrong_in_another_namespace_is_said_with_its_name() -> None:
+    quiet = samples.healthy()
+    host = replace(samples.stuck(), watched={}, owners={}, holdings=(), listed=())
+    found = nodes.census()
+    theirs = {row: of for row, of in found.stuck.watched.items() if row.netns}
+    owners = {owner: number for owner, number in (found.stuck.owners or {}).items() if owner.row.netns}
+    stuck = replace(host, watched=theirs, owners=owners)
+    holders = [one for one in found.holders if one.whose.netns]
+
+    said = findings(
+        replace(quiet, stuck=stuck, holders=holders, accept_queues=found.accept_queues, elsewhere=found.elsewhere)
+    )
+
+    assert [one.text for one in said] == [
+        f"0123456789ab (java) of {nodes.POD.name} has 60 of 64 descriptors open (pid 815).",
+        (
+            f"5 sockets on port 8080 of {nodes.POD.name} are stuck in CLOSE_WAIT and the process does not close them;"
+            " held by 0123456789ab (java) for up to 2 min 30 s; java has 60 of 64 descriptors open."
+        ),
+        (
+            "1 socket on ports of other network namespaces is stuck in CLOSE_WAIT and the process does not close it;"
+            " for up to 2 min 10 s."
+        ),
+        f"Accept queue of port 8080 of {nodes.POD.name}: 110 of 128 in use.",
+    ]
+
+
+def test_the_descriptors_are_those_of_the_holder_in_that_namespace() -> None:
+    """A sidecar has the same name in every pod."""
+    elsewhere = samples.holder()._replace(whose=WEB._replace(netns=nodes.POD.name), descriptors=Descriptors(1, 1024))
+
+    [found] = findings(replace(samples.census(), holders=[elsewhere, samples.holder()]))
+
+    assert "nginx has 341 of 1,024 descriptors open" in found.text
+
+
+def test_closed_sockets_are_said_with_the_namespace_of_who_holds_them() -> None:
+    closed = Closed({WEB._replace(netns="shop/web"): 12})
+
+    [found] = findings(replace(samples.healthy(), closed=closed))
+
+    assert f"{OVER} nginx.service (nginx) of shop/web still holds them" in found.text
+
+
+def test_each_namespace_has_limits_of_its_own_which_count_only_its_own_sockets() -> None:
+    used = {usage.name: (usage.used, usage.limit) for usage in usages(nodes.census())}
+
+    assert used["TIME_WAIT sockets"] == (4008, 131072)
+    assert used[f"TIME_WAIT sockets of {nodes.POD.name}"] == (3, 131072)
+    assert used[f"Ephemeral ports of {nodes.POD.name} to one destination"] == (2, 28232)
+    assert used[f"Ephemeral ports of {nodes.POD.name} on one local address"] == (3, 28232)
+    assert used[f"Accept queue of port 8080 of {nodes.POD.name}"] == (110, 128)
+    assert used["Accept queue of ports of other network namespaces"] == (1, 128)
+    assert not [name for name in used if "lab" in name]

@@ -19,9 +19,10 @@ from exporter.show.metrics import Build
 from exporter.tcp.limits import LimitName, Limits
 from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
-from tests.show import samples
+from tests.show import nodes, samples
 
 GOLDEN = Path(__file__).parent / "golden/metrics.txt"
+GOLDEN_NODE = GOLDEN.with_name("node.txt")
 BUILD = Build(version="1.2.3", revision="abcdef0", python="3.11.9")
 
 
@@ -173,3 +174,44 @@ def test_other_namespaces_than_the_own_have_a_label() -> None:
     assert (
         'by_owner{cgroup="/pod",netns="pod",port="443",process="java",role="server",state="close_wait"} 3.0\n' in found
     )
+
+
+def of_node() -> Report:
+    """A report on a host with other namespaces."""
+    return samples.report(last=replace(samples.sample(), census=nodes.census()))
+
+
+def test_the_exposition_of_a_node_is_as_reviewed(request: pytest.FixtureRequest) -> None:
+    """What is told of other namespaces, and of how many there are."""
+    told = [line for line in text(of_node()).splitlines() if 'netns="' in line or "_namespaces" in line]
+    found = "".join(f"{line}\n" for line in told)
+    if request.config.getoption("--update-golden"):
+        GOLDEN_NODE.write_text(found)
+
+    assert found == GOLDEN_NODE.read_text()
+
+
+def test_a_node_tells_whose_each_namespace_is_and_ours_as_well() -> None:
+    made = registry(of_node())
+
+    kinds = [
+        one.labels["kind"] for family in made.collect() for one in family.samples if one.name.endswith("netns_info")
+    ]
+    assert kinds == ["own", "pod", "named"]
+    assert made.get_sample_value("tcpstate_namespaces") == 4
+    assert made.get_sample_value("tcpstate_namespaces_missed") == 1
+
+
+def test_where_only_our_own_namespace_is_read_nothing_is_said_of_namespaces() -> None:
+    assert "netns" not in text(samples.report())
+    assert "tcpstate_namespaces" not in text(samples.report())
+
+
+def test_that_nobody_waits_to_be_accepted_is_told_of_our_own_namespace_only() -> None:
+    made = registry(of_node())
+
+    assert made.get_sample_value("tcpstate_oldest_unaccepted_age_seconds", {"port": "443"}) == 0
+    assert made.get_sample_value("tcpstate_oldest_unaccepted_age_seconds", {"netns": "other", "port": "other"}) == 130
+    web = {"netns": nodes.POD.name, "port": "8080"}
+    assert made.get_sample_value("tcpstate_accept_queue_sockets", web) == 110
+    assert made.get_sample_value("tcpstate_oldest_unaccepted_age_seconds", web) is None

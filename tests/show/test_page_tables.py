@@ -4,7 +4,8 @@ from dataclasses import replace
 from exporter.count.census import Census
 from exporter.show import page_tables
 from exporter.show.page_style import STYLE
-from tests.show import samples
+from exporter.tcp.sockets import Row
+from tests.show import nodes, samples
 
 
 def cells(row: str) -> list[str]:
@@ -87,7 +88,41 @@ def test_where_nothing_is_stuck_there_is_no_list() -> None:
 
 
 def test_the_style_knows_columns_by_headings_that_there_are() -> None:
-    lists = page_tables.holders(samples.census()) + page_tables.sockets(samples.stuck())
+    census = nodes.census()
+    lists = page_tables.holders(census) + page_tables.sockets(census.stuck)
     headings = set(re.findall(r'data-heading="(.*?)"', lists))
 
     assert set(re.findall(r'data-heading="(.*?)"', STYLE)) <= headings
+
+
+LONG = f'<span title="{nodes.POD.name}">shop/web-7d9…b6c5d-x2k4q</span>'
+
+
+def test_a_namespace_is_a_column_short_and_in_full_where_a_mouse_rests() -> None:
+    headings, https, *others, total = rows(page_tables.ports(nodes.census()))
+
+    assert headings[:3] == ["port", "netns", "stuck"]
+    assert https[:3] == ["server 443", "", "280"]
+    assert ["server 8080", LONG, "5"] in [row[:3] for row in others]
+    assert ["server other", "other", "1"] in [row[:3] for row in others]
+    assert total[:3] == ["all", "", "286"]
+    assert rows(page_tables.holders(nodes.census()))[-1][4:6] == ["server 8080", LONG]
+
+
+def test_a_namespace_with_a_hostile_name_is_text() -> None:
+    row = samples.row("server", "80")._replace(netns='"><script>' * 40)
+    census = replace(samples.census(), sockets={row: samples.counts(established=1)})
+
+    found = page_tables.ports(census)
+
+    assert "<script" not in found
+    assert f'title="{"&quot;&gt;&lt;script&gt;" * 40}"' in found
+
+
+def test_rows_of_too_many_namespaces_are_a_number_below_the_table() -> None:
+    pods = {Row(f"pod-{place}", "server", "80"): samples.counts(established=1) for place in range(500)}
+
+    found = page_tables.ports(replace(samples.census(), sockets=pods))
+
+    assert len(rows(found)) == 1 + 30 + 1
+    assert "… and 470 ports of 470 other network namespaces with connections." in found

@@ -3,16 +3,17 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.count.census import Census
+from exporter.count.census import Bounds, Census
 from exporter.show import ports_table
 from exporter.show.ports_table import WIDTH
 from exporter.tcp.limits import Limits
+from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
-from tests.show import samples
+from tests.show import nodes, samples
 
 
 def of(counts: Mapping[State, int]) -> Census:
-    return Census({samples.row("server", "65535"): counts}, {}, {}, {}, 0, 0, Limits())
+    return Census({samples.row("server", "65535"): counts}, {}, {}, Bounds(Limits()))
 
 
 def lines(census: Census) -> list[str]:
@@ -66,3 +67,22 @@ def test_colors_change_nothing_but_colors(census: Census) -> None:
         colored = colored.replace(code, "")
 
     assert colored == ports_table.render(census)
+
+
+def test_the_namespace_is_a_column_where_there_is_any_but_ours() -> None:
+    _, headings, https, *others = lines(nodes.census())
+
+    assert headings.split()[:4] == ["role", "port", "netns", "stuck"]
+    assert https.split()[:3] == ["server", "443", "280"]
+    assert ["server", "8080", "shop/web-7d9…b6c5d-x2k4q", "5"] in [line.split()[:4] for line in others]
+    assert max(map(len, lines(nodes.census()))) <= WIDTH
+
+
+def test_rows_of_too_many_namespaces_are_one_line_above_the_totals() -> None:
+    pods = {Row(f"pod-{place}", "server", "80"): samples.counts(established=1) for place in range(50)}
+
+    found = lines(replace(samples.healthy(), sockets=pods))
+
+    assert found[31].split() == ["server", "80", "pod-29", ".", "1", "1"]
+    assert found[32] == "and 20 ports of 20 other network namespaces with connections"
+    assert found[33].split() == ["total", ".", "50", "50"]

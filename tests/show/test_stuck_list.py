@@ -6,7 +6,7 @@ import pytest
 from exporter.show import stuck_list
 from exporter.show.stuck_list import Query
 from exporter.tcp.states import State
-from tests.show import samples
+from tests.show import nodes, samples
 
 BOTH = ("sockets", Query()), ("holdings", Query(group="holder"))
 
@@ -56,3 +56,31 @@ def test_others_are_left_out(query: Query, sockets: int, holdings: int) -> None:
 
     assert len(json.loads(stuck_list.render(samples.sample(), query))["sockets"]) == sockets
     assert len(json.loads(stuck_list.render(samples.sample(), by_holder))["holdings"]) == holdings
+
+
+@pytest.mark.parametrize(
+    ("netns", "local", "processes"),
+    [
+        ("", ["192.0.2.1:443"], ["nginx", None]),
+        (nodes.POD.name, ["192.0.2.1:8080"], ["java"]),
+        ("other", ["192.0.2.1:8080"], []),
+        ("nobody", [], []),
+    ],
+)
+def test_one_namespace_can_be_asked_for(netns: str, local: list[str], processes: list[str | None]) -> None:
+    sample = replace(samples.sample(), census=nodes.census())
+    sockets = json.loads(stuck_list.render(sample, Query(netns=netns)))["sockets"]
+    holdings = json.loads(stuck_list.render(sample, Query(netns=netns, group="holder")))["holdings"]
+
+    assert [one["local"] for one in sockets] == local
+    assert [one["process"] for one in holdings] == processes
+
+
+def test_a_holder_has_the_descriptors_of_its_process_in_that_namespace() -> None:
+    """The same program may leak in the host's too."""
+    sample = replace(samples.sample(), census=nodes.census())
+    query = Query(netns=nodes.POD.name, group="holder")
+
+    [holding] = json.loads(stuck_list.render(sample, query))["holdings"]
+
+    assert holding["descriptors"]["open"] == 60

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from exporter.show import stuck_query
 from exporter.show.stuck_list import Query
 from exporter.show.stuck_query import BadQueryError
+from exporter.tcp.naming import LONGEST
 from exporter.tcp.states import State
 
 
@@ -22,6 +23,11 @@ def test_who_holds_them_is_asked_for_by_a_group() -> None:
     assert stuck_query.parse({"group": ["holder"], "port": ["8080"]}) == Query(port=8080, group="holder")
 
 
+@pytest.mark.parametrize("name", ["shop/web-0", "lab 4026532001", "other", "x" * LONGEST, ""])
+def test_a_namespace_is_asked_for_by_its_name_and_ours_by_none(name: str) -> None:
+    assert stuck_query.parse({"netns": [name]}) == Query(netns=name)
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -33,10 +39,13 @@ def test_who_holds_them_is_asked_for_by_a_group() -> None:
         ({"limit": ["-5"]}, "limit: expected a number from 1 to 1000"),
         ({"limit": [""]}, "limit: expected a number from 1 to 1000, found ''"),
         ({"limit": ["1", "2"]}, "limit: expected once, found 2 times"),
+        ({"netns": ["shop/web\n"]}, "netns: expected the name of a network namespace, at most 340 letters, or nothing"),
+        ({"netns": ["x" * 341]}, f"netns: expected the name .*, found '{'x' * 60}'$"),
+        ({"netns": ["web", "db"]}, "netns: expected once, found 2 times"),
         ({"group": ["port"]}, "group: expected holder, found 'port'"),
         ({"group": [""]}, "group: expected holder, found ''"),
         ({"group": ["holder", "holder"]}, "group: expected once, found 2 times"),
-        ({"sate": ["close_wait"]}, "unknown parameter 'sate', expected state, port, limit, group"),
+        ({"sate": ["close_wait"]}, "unknown parameter 'sate', expected state, port, netns, limit, group"),
     ],
 )
 def test_a_bad_parameter_is_named_with_what_was_expected(parameters: dict[str, list[str]], message: str) -> None:
@@ -44,7 +53,7 @@ def test_a_bad_parameter_is_named_with_what_was_expected(parameters: dict[str, l
         stuck_query.parse(parameters)
 
 
-@given(st.dictionaries(st.sampled_from(["state", "port", "limit", "group"]), st.lists(st.text(), min_size=1)))
+@given(st.dictionaries(st.sampled_from(["state", "port", "netns", "limit", "group"]), st.lists(st.text(), min_size=1)))
 def test_any_parameters_give_a_query_or_a_bad_one(parameters: dict[str, list[str]]) -> None:
     try:
         found = stuck_query.parse(parameters)

@@ -3,8 +3,8 @@ from dataclasses import replace
 from exporter.count.closed import Closed
 from exporter.show import stuck_tables
 from exporter.show.stuck_tables import HOLDERS, LISTED
-from exporter.tcp.holders import Owner
-from tests.show import samples
+from exporter.tcp.holders import Owner, Whose
+from tests.show import nodes, samples
 
 
 def test_a_holder_is_told_with_all_that_is_known() -> None:
@@ -24,7 +24,7 @@ def test_a_holder_is_told_with_all_that_is_known() -> None:
 
 
 def test_sockets_that_are_over_are_told_below_those_that_are_stuck() -> None:
-    closed = Closed({("/system.slice/nginx.service", "nginx"): 60, ("", "java"): 1})
+    closed = Closed({Whose("/system.slice/nginx.service", "nginx"): 60, Whose("", "java"): 1})
 
     *_, nginx, java = stuck_tables.holders(replace(samples.census(), closed=closed)).lines
 
@@ -79,3 +79,21 @@ def test_where_nothing_is_stuck_there_is_nothing_to_show() -> None:
     well = samples.healthy()
 
     assert (stuck_tables.holders(well).lines, stuck_tables.sockets(well.stuck).lines) == ([], [])
+
+
+def test_the_namespace_is_a_column_where_any_line_is_of_another_than_ours() -> None:
+    *_, java = stuck_tables.holders(nodes.census()).lines
+    ours, theirs, together = stuck_tables.sockets(nodes.census().stuck).lines
+
+    assert (java["port"], java["netns"], java["descriptors"]) == ("server 8080", nodes.POD.name, "60 of 64")
+    assert [line["netns"] for line in (ours, theirs, together)] == ["", nodes.POD.name, "other"]
+    assert "netns" not in stuck_tables.holders(samples.census()).lines[0]
+    assert "netns" not in stuck_tables.sockets(samples.stuck()).lines[0]
+
+
+def test_sockets_that_are_over_are_told_with_their_namespace() -> None:
+    closed = Closed({Whose("/web", "nginx", "shop/web"): 60})
+
+    *_, nginx = stuck_tables.holders(replace(samples.census(), closed=closed)).lines
+
+    assert (nginx["port"], nginx["netns"], nginx["state"]) == ("", "shop/web", "close")

@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from exporter.count.census import Census
+from exporter.count.census import Bounds, Census
 from exporter.count.stuck import OwnerRow
 from exporter.show import table
 from exporter.show.findings import ALL_WELL, findings
 from exporter.tcp.holders import Owner
 from exporter.tcp.limits import Limits
 from exporter.tcp.states import State
-from tests.show import samples
+from tests.show import nodes, samples
 
 GOLDEN = Path(__file__).parent / "golden/table.txt"
 
@@ -68,10 +68,16 @@ def test_names_cannot_write_to_the_terminal() -> None:
 
 
 def test_a_host_without_sockets_is_a_table_of_nothing() -> None:
-    empty = Census({}, {}, {}, {}, busiest_destination=0, busiest_address=0, limits=Limits())
+    empty = Census({}, {}, {}, Bounds(Limits()))
 
     assert table.render(empty).splitlines()[-3:] == [
         "none in: " + " ".join(state.label for state in State),
         "",
         ALL_WELL,
     ]
+
+
+def test_namespaces_are_a_short_column_of_every_list() -> None:
+    lines = table.render(nodes.census()).splitlines()
+
+    assert len([line for line in lines if " shop/web-7d9…b6c5d-x2k4q " in line]) == 4

@@ -2,8 +2,18 @@ import pytest
 
 from exporter.count.stuck import WatchedCount
 from exporter.show.rows import Idle
-from exporter.show.words import brief_endings, ending, endings, idle_listeners, owner_name
+from exporter.show.words import (
+    brief_endings,
+    ending,
+    endings,
+    foreign_rows,
+    idle_listeners,
+    owner_name,
+    shortened,
+    sockets_at,
+)
 from exporter.tcp.holders import Owner
+from exporter.tcp.sockets import Row
 from exporter.tcp.verdicts import CLOSE, KEEPALIVE, MOVING, NOTHING, READ, VERDICTS, Verdict
 from tests.show import samples
 
@@ -57,3 +67,42 @@ def test_idle_listeners_are_a_number_and_a_few_of_them_names(idle: Idle, words: 
 
 def test_a_name_cannot_write_to_the_terminal() -> None:
     assert owner_name(Owner("/a/\x1b[2J", "\x07\n")) == "?[2J (??)"
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (samples.row("server", "8080"), "2 sockets on port 8080 are"),
+        (samples.row("server", "other"), "2 sockets on other ports are"),
+        (samples.row("client", "5432"), "2 sockets to port 5432 are"),
+        (Row("shop/web", "server", "8080"), "2 sockets on port 8080 of shop/web are"),
+        (Row("shop/web", "server", "other"), "2 sockets on other ports of shop/web are"),
+        (Row("shop/web", "client", "5432"), "2 sockets of shop/web to port 5432 are"),
+        (Row("other", "server", "other"), "2 sockets on ports of other network namespaces are"),
+        (Row("other", "client", "other"), "2 sockets of other network namespaces to any port are"),
+        (Row("\x1b[2J", "server", "80"), "2 sockets on port 80 of ?[2J are"),
+    ],
+)
+def test_where_sockets_are_is_told_with_the_namespace_unless_it_is_ours(row: Row, words: str) -> None:
+    assert sockets_at(2, row) == words
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([], ""),
+        ([Row("a", "server", "80")], "and 1 port of 1 other network namespace with connections"),
+        (
+            [Row("a", "server", "80"), Row("a", "client", "80"), Row("b", "server", "80")],
+            "and 3 ports of 2 other network namespaces with connections",
+        ),
+    ],
+)
+def test_rows_that_are_too_many_are_a_number(rows: list[Row], words: str) -> None:
+    assert foreign_rows(rows) == words
+
+
+def test_a_name_that_is_too_long_for_a_column_keeps_both_ends() -> None:
+    assert shortened("shop/web-7d9f8b6c5d-x2k4q") == "shop/web-7d9…b6c5d-x2k4q"
+    assert shortened("shop/web-0") == "shop/web-0"
+    assert len(shortened("x" * 320)) == 24
