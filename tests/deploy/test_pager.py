@@ -7,7 +7,7 @@ import json
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -20,6 +20,7 @@ import pytest
 from tests.lab.daemon import ROOT, Process, alertmanager, exporter, prometheus
 from tests.lab.leaks import Leak, leak
 from tests.lab.netns import Namespace, Pair
+from tests.lab.pods import node
 from tests.lab.witness import wait_for
 
 pytestmark = pytest.mark.kernel
@@ -107,14 +108,15 @@ class Watch:
 
 
 @contextmanager
-def watched(place: Namespace, folder: Path) -> Iterator[Watch]:
-    """All but Prometheus."""
+def watched(place: Namespace, folder: Path, config: str = CONFIG, within: Sequence[str] = ()) -> Iterator[Watch]:
+    """All but Prometheus; the exporter by a *config*, and *within* a command."""
     for file in ("rules.yml", "alerts.yml", "scrape.yml", "alertmanager.yml"):
         (folder / file).write_text(hasten((RULES / file).read_text()))
-    (folder / "config.yaml").write_text(CONFIG)
+    (folder / "config.yaml").write_text(config)
     with ExitStack() as kept:
         taken = kept.enter_context(pager(place))
-        running = kept.enter_context(exporter(place, folder / "log", f"--config.file={folder / 'config.yaml'}"))
+        flag = f"--config.file={folder / 'config.yaml'}"
+        running = kept.enter_context(exporter(place, folder / "log", flag, within=within))
         kept.enter_context(alertmanager(place, folder, folder / "alertmanager.yml"))
         yield Watch(place, folder, taken, running)
 
@@ -184,6 +186,35 @@ def test_a_server_that_does_not_close_pages_with_its_port(pair: Pair, tmp_path: 
         server.end()
         wait_for(lambda: PAGE in watch.pager.names("resolved"), "that it is over", seconds=60)
         assert watch.pager.names("firing") == {PAGE}
+
+
+def test_a_leak_in_a_pod_pages_with_the_pods_name(host: Namespace, tmp_path: Path) -> None:
+    """Of other namespaces of this host, whatever runs there, nothing is asked."""
+    everywhere = f"{CONFIG}namespaces: all\n"
+    with (
+        node() as of_two,
+        leak(of_two.pods[0].network, "server", "serve", 8080),
+        leak(
+            of_two.pods[0].network,
+            "fetcher",
+            "dial",
+            8080,
+            0,
+            within=(*of_two.pods[0].cgroup.within(), *few_descriptors(512)),
+        ) as client,
+        watched(host, tmp_path, everywhere, of_two.within()) as watch,
+        watch.prometheus(),
+    ):
+        whose = {"netns": of_two.pods[0].netns, "process": "fetcher"}
+
+        def pages() -> list[dict[str, Any]]:
+            alerts = watch.pager.alerts
+            return [
+                one for one in alerts if one["labels"]["alertname"] == PAGE and whose.items() <= one["labels"].items()
+            ]
+
+        go_on_leaking(client, lambda: bool(pages()))
+        assert f"({whose['netns']}) (pid {client.process.pid})" in pages()[0]["annotations"]["description"]
 
 
 def test_a_server_that_hangs_is_one_page(pair: Pair, tmp_path: Path) -> None:
