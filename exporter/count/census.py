@@ -1,29 +1,29 @@
 """The numbers of one sample, decided and ready to be formatted."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
-from exporter.count import stuck
+from exporter.count import counting, stuck
 from exporter.count.closed import Closed, ClosedHeld
+from exporter.count.counting import Count, Counted
 from exporter.count.exhaustion import Exhaustion, Holder, Known
-from exporter.count.ports import OTHER, Labels, PortBook, Traffic
-from exporter.count.rules import PortRules
-from exporter.count.services import Services
+from exporter.count.labels import Book, Labels
+from exporter.count.ports import Traffic
+from exporter.count.rules import NamespaceRules, PortRules
+from exporter.count.services import HostServices
 from exporter.count.shown import Shown
 from exporter.count.stuck import Stuck, Tell, WatchedCount
-from exporter.count.watched import Seen, WatchedSockets
+from exporter.count.watched import WatchedSockets
+from exporter.tcp.holders import Process
 from exporter.tcp.limits import Limits
-from exporter.tcp.reading import Batch, Bulk, Columns, Counts, Watched
-from exporter.tcp.roles import Roles
-from exporter.tcp.shared_ports import SharedPorts
-from exporter.tcp.sockets import OWN, ROLES, Listener, Role, Row, Service
+from exporter.tcp.namespaces import OURS, OWN, Namespace
+from exporter.tcp.sockets import ROLES, Listener, Role, Row, Service
 from exporter.tcp.states import State
-from exporter.tcp.tally import Destinations, LocalPorts, Ports, Tally, dialled
-
-FEW_PORTS = 2000
+from exporter.tcp.tally import Ports
 
 
 @dataclass(frozen=True)
@@ -36,23 +36,38 @@ class AcceptQueue:
 
 
 @dataclass(frozen=True)
-class Census:
-    """What one network namespace looked like."""
+class Bounds:
+    """What bounds the sockets of one network namespace, and what is used of it."""
 
-    sockets: Mapping[Row, Mapping[State, int]]
-    """Each row has all states, and each role has the row ``other``."""
-    shown: Mapping[Row, AbstractSet[State]]
-    """The states that a row has series of: those that it has or had lately; ``other`` has all."""
-    accept_queues: Mapping[Row, AcceptQueue]
-    """By row of a server."""
-    folded_ports: Mapping[Role, int]
-    """How many ports are counted together as ``other``."""
-    busiest_destination: int
+    limits: Limits
+    busiest_destination: int = 0
     """Ephemeral ports in use towards the destination that uses most of them."""
-    busiest_address: int
+    busiest_address: int = 0
     """Ephemeral ports in use on the local address that uses most of them; sockets, which can share one, where that is
     far from all."""
-    limits: Limits
+    folded_ports: Mapping[Role, int] = field(default_factory=dict)
+    """How many ports are counted together as ``other``."""
+    namespace: Namespace = OURS
+
+
+@dataclass(frozen=True)
+class Census:
+    """What the network namespaces looked like."""
+
+    sockets: Mapping[Row, Mapping[State, int]]
+    """Each row has all states, and each role of a namespace has the row ``other``."""
+    shown: Mapping[Row, AbstractSet[State]]
+    """The states that a row has series of: those that it has or had lately."""
+    accept_queues: Mapping[Row, AcceptQueue]
+    """By row of a server."""
+    own: Bounds
+    """Those of the exporter's own namespace."""
+    elsewhere: Sequence[Bounds] = ()
+    """Those of others that are told by name; empty where only our own is read."""
+    namespaces: int = 1
+    """How many have sockets, those that are told together included."""
+    namespaces_missed: int | None = None
+    """Those that could not be entered; None where only our own is read."""
     stuck: Stuck = field(default_factory=Stuck)
     holders: Sequence[Holder] = ()
     """Who holds stuck sockets, or has not given back their descriptors, as far as the descriptors are known."""
@@ -60,145 +75,143 @@ class Census:
     """Sockets that are over and still held."""
 
     def total(self, state: State) -> int:
-        """All sockets in *state*."""
+        """All sockets in *state*, of all namespaces."""
         return sum(counts[state] for counts in self.sockets.values())
 
-
-def are_ports_counted(in_use: int | None, ephemeral: range) -> bool:
-    """Whether local ports are worth a line of Python each: while few are *in_use*, and when half of them are."""
-    return in_use is None or in_use <= FEW_PORTS or 2 * in_use >= len(ephemeral)
+    def own_total(self, state: State) -> int:
+        """Those of our own namespace."""
+        return sum(counts[state] for row, counts in self.sockets.items() if not row.netns)
 
 
 class Memory(NamedTuple):
     """What one sample knows from those before."""
 
     watched: WatchedSockets
-    services: Services
-    book: PortBook
+    services: HostServices
+    book: Book
     exhaustion: Exhaustion
     closed: ClosedHeld
     shown: Shown
 
 
-def blank(ports: PortRules) -> Memory:
+def blank(ports: PortRules, namespaces: NamespaceRules) -> Memory:
     """The memory before the first sample."""
-    return Memory(WatchedSockets(), Services(), PortBook(ports), Exhaustion(), ClosedHeld(), Shown())
+    return Memory(WatchedSockets(), HostServices(), Book(ports, namespaces), Exhaustion(), ClosedHeld(), Shown())
 
 
-class Besides(NamedTuple):
-    """What a reading is looked through for beside states and ports, when that is worth its cost."""
+class _Space(NamedTuple):
+    """One network namespace, counted."""
 
-    shared: SharedPorts | None = None
-    local_ports: LocalPorts | None = None
-    unseen: AbstractSet[int] = frozenset()
-    """Inodes; those that the reading shows are taken away."""
-
-
-NOTHING_ELSE = Besides()
+    counted: Counted
+    by_state: Mapping[State, Ports]
+    traffic: Traffic
 
 
-class Count:
-    """The sockets of one reading by state and port, as far as they have been taken; made anew for each attempt."""
+def census(count: Count, memory: Memory, limits: Mapping[int, Limits], tell: Tell) -> Census:
+    """The census of a complete reading, which the *memory* of the watched sockets has taken in.
 
-    def __init__(
-        self, roles: Roles, listeners: Sequence[Listener], seen: Seen, besides: Besides = NOTHING_ELSE
-    ) -> None:
-        self.roles, self.listeners, self.seen = roles, listeners, seen
-        self._shared, self._local_ports, unseen = besides
-        self.unseen = set(unseen)
-        """Those of the inodes that the reading has not shown."""
-        self.unseen.difference_update(listener.inode or 0 for listener in listeners)
-        self._tallies = {state: Tally(roles) for state in State}
-        self._destinations = Destinations()
-
-    def add(self, batch: Batch) -> None:
-        """Count the sockets of *batch*."""
-        match batch:
-            case Bulk(state, columns):
-                self._tallies[state].add(columns, self._kinds(columns))
-            case Watched(rows, are_mptcp):
-                self.seen.add(rows)
-                if not are_mptcp:
-                    self._kinds(rows)
-            case Counts(sockets):
-                for (state, service), number in sockets.items():
-                    self._tallies[state].count(service, number)
-
-    def _kinds(self, columns: Columns) -> bytes:
-        """Of the local ports; sockets whose port the kernel chose count for their destination, whatever their state."""
-        kinds = self.roles.kinds(columns.local_ports())
-        if (chosen := dialled(kinds)) is not None:
-            self._destinations.add(columns, chosen)
-            if self._local_ports:
-                self._local_ports.add(columns, chosen)
-        if self._shared:
-            self._shared.add(columns, kinds)
-        if self.unseen:
-            self.unseen.difference_update(columns.inodes())
-        return kinds
-
-    def census(self, memory: Memory, limits: Limits, tell: Tell) -> Census:
-        """The census of the complete reading, which the *memory* of the watched sockets has taken in."""
-        watched = memory.watched
-        by_state = self._by_state(watched)
-        together = {role: _sum(ports[role] for ports in by_state.values()) for role in ROLES}
-        memory.services.note(together["server"], tell.now)
-        if self._shared:
-            memory.services.learn(self._shared.services(), tell.now)
-        traffic = Traffic(together, _stuck(watched), by_state[State.LISTEN]["server"])
-        labels = memory.book.assign(traffic, limits.ephemeral, tell.now)
-        owners, most = stuck.owners(watched, tell), tell.rules.owners.max
-        known = Known(tell.descriptors, memory.closed.by_process())
-        sockets, told = _by_row(by_state, labels), stuck.told(watched, owners, labels, tell)
-        return Census(
-            sockets=sockets,
-            shown=memory.shown.follow(_present(sockets, told.watched), tell.now),
-            accept_queues=_accept_queues(self.listeners, labels),
-            folded_ports=labels.folded(together),
-            busiest_destination=self._destinations.busiest,
-            busiest_address=(self._local_ports or self._destinations).busiest_address,
-            limits=limits,
-            stuck=told,
-            holders=memory.exhaustion.follow(stuck.held(watched, owners), known, tell.now, most),
-            closed=memory.closed.told(most),
-        )
-
-    def _by_state(self, watched: WatchedSockets) -> Mapping[State, Ports]:
-        for listener in self.listeners:
-            self._tallies[State.LISTEN].count(Service("server", listener.port), 1)
-        for group in watched.groups:
-            if not group.alike.are_mptcp:
-                self._tallies[group.alike.state].count(group.alike.service, group.present)
-        return {state: tally.ports() for state, tally in self._tallies.items()}
+    *limits* are by number of the namespace.
+    """
+    watched = memory.watched
+    count.take_watched(watched.groups)
+    spaces = _spaces(count, _stuck(watched))
+    _learn(memory, spaces, tell.now)
+    labels = memory.book.assign(
+        {netns: space.traffic for netns, space in spaces.items()},
+        {netns: known.ephemeral for netns, known in limits.items()},
+        {netns: one.name for netns, one in tell.namespaces.items()},
+        tell.now,
+    )
+    owners, most = stuck.owners(watched, tell), tell.rules.owners.max
+    known = Known(tell.descriptors, memory.closed.by_process(), partial(_netns, memory.exhaustion, tell))
+    sockets = _by_row(spaces, labels)
+    told = stuck.told(watched, owners, labels, sockets, tell)
+    own, *elsewhere = (_bounds(netns, spaces[netns], labels, limits, tell) for netns in sorted(labels.ports))
+    return Census(
+        sockets=sockets,
+        shown=memory.shown.follow(_present(sockets, told.watched), tell.now),
+        accept_queues=_accept_queues(count.listeners, labels),
+        own=own,
+        elsewhere=elsewhere,
+        namespaces=len(spaces),
+        namespaces_missed=tell.namespaces_missed,
+        stuck=told,
+        holders=memory.exhaustion.follow(stuck.held(watched, owners, labels), known, tell.now, most),
+        closed=memory.closed.told(most, known.netns),
+    )
 
 
-def _stuck(watched: WatchedSockets) -> Ports:
-    """Stuck sockets by role and port."""
-    found: Ports = {role: Counter() for role in ROLES}
+def _netns(exhaustion: Exhaustion, tell: Tell, process: Process) -> str:
+    """The name of the namespace that closed sockets of a process are of: they were seen there, or it is in there."""
+    remembered = exhaustion.netns(process.pid)
+    return tell.netns_of.get(process.pid, "") if remembered is None else remembered
+
+
+def _spaces(count: Count, stuck_sockets: Mapping[int, Ports]) -> Mapping[int, _Space]:
+    """By number of the namespace; our own is there also without any socket."""
+    count.of(OWN)
+    spaces = {}
+    for netns, counted in count.namespaces.items():
+        by_state = counted.by_state()
+        spaces[netns] = _Space(counted, by_state, counting.traffic(by_state, stuck_sockets.get(netns, _no_ports())))
+    return spaces
+
+
+def _learn(memory: Memory, spaces: Mapping[int, _Space], now: float) -> None:
+    """What services there are."""
+    for netns, space in spaces.items():
+        services = memory.services.of(netns)
+        services.note(space.traffic.sockets["server"], now)
+        services.learn(space.counted.shared(), now)
+
+
+def _stuck(watched: WatchedSockets) -> Mapping[int, Ports]:
+    """Stuck sockets by number of the namespace, role and port."""
+    found: dict[int, Ports] = {}
     for group in watched.groups:
         if group.stuck:
-            found[group.alike.service.role][group.alike.service.port] += group.stuck
+            role, port, netns = group.alike.service
+            found.setdefault(netns, _no_ports())[role][port] += group.stuck
     return found
 
 
-def _sum(counts: Iterable[Counter[int]]) -> Counter[int]:
-    together: Counter[int] = Counter()
-    for sockets in counts:
-        together.update(sockets)
-    return together
+def _no_ports() -> Ports:
+    return {role: Counter() for role in ROLES}
 
 
-def _by_row(by_state: Mapping[State, Ports], labels: Labels) -> Mapping[Row, Mapping[State, int]]:
+def _by_row(spaces: Mapping[int, _Space], labels: Labels) -> dict[Row, dict[State, int]]:
     """What is known to be none is said to be none; what no label has is what is left."""
-    table = {}
-    for role in ROLES:
-        rest = {state: ports[role].total() for state, ports in by_state.items()}
-        for port in sorted(labels.ports[role]):
-            row = {state: ports[role][port] for state, ports in by_state.items()}
-            rest = {state: number - row[state] for state, number in rest.items()}
-            table[Row(OWN, role, str(port))] = row
-        table[Row(OWN, role, OTHER)] = rest
+    table: dict[Row, dict[State, int]] = {}
+    for netns, space in sorted(spaces.items()):
+        left = {role: {state: ports[role].total() for state, ports in space.by_state.items()} for role in ROLES}
+        for service, row in labels.rows(netns):
+            counts = left[row.role] if service is None else _of_port(space.by_state, service)
+            if service is not None:
+                left[row.role] = {state: number - counts[state] for state, number in left[row.role].items()}
+            _add(table, row, counts)
     return table
+
+
+def _of_port(by_state: Mapping[State, Ports], service: Service) -> dict[State, int]:
+    return {state: ports[service.role][service.port] for state, ports in by_state.items()}
+
+
+def _add(table: dict[Row, dict[State, int]], row: Row, counts: Mapping[State, int]) -> None:
+    """Namespaces that are told together share rows, and so do those of one name."""
+    found = table.setdefault(row, dict.fromkeys(State, 0))
+    for state, number in counts.items():
+        found[state] += number
+
+
+def _bounds(netns: int, space: _Space, labels: Labels, limits: Mapping[int, Limits], tell: Tell) -> Bounds:
+    counted = space.counted
+    return Bounds(
+        limits.get(netns, Limits()),
+        counted.busiest_destination,
+        counted.busiest_address,
+        labels.folded(netns, space.traffic.sockets),
+        tell.namespaces.get(netns, Namespace(netns, labels.names[netns])),
+    )
 
 
 def _present(
@@ -219,7 +232,7 @@ def _accept_queues(listeners: Sequence[Listener], labels: Labels) -> Mapping[Row
     fullest: dict[Row, AcceptQueue] = {}
     for listener in sorted(listeners, key=_fullness):
         if listener.queued is not None:
-            row = labels.row(Service("server", listener.port))
+            row = labels.row(Service("server", listener.port, listener.netns))
             fullest[row] = AcceptQueue(listener.queued, listener.backlog)
     return fullest
 

@@ -9,12 +9,12 @@ tables are not read.
 """
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from exporter.tcp.closed import Look
-from exporter.tcp.holders import Process
+from exporter.tcp.holders import Process, Whose
 
 STEADY_SECONDS = 60.0
 """Of which the least number counts."""
@@ -26,8 +26,8 @@ not explain them. A few are there at any moment, since they are being made."""
 class Closed(NamedTuple):
     """How many there are."""
 
-    by_owner: Mapping[tuple[str, str], int] | None = None
-    """By cgroup and name of the process, the most first; None where nothing is known of them."""
+    by_owner: Mapping[Whose, int] | None = None
+    """The most first; None where nothing is known of them."""
     unexplained: int = 0
     """Those that nobody is known to hold."""
 
@@ -72,14 +72,14 @@ class ClosedHeld:
                 told[process] = known
         return told
 
-    def told(self, most: int) -> Closed:
-        """By who holds them, *most* at most; those of others count as those of nobody."""
+    def told(self, most: int, netns: Callable[[Process], str] = lambda _: "") -> Closed:
+        """By who holds them, *most* at most; those of others count as those of nobody. *netns* names a namespace."""
         held = self.by_process()
         if self.total is None and not held:
             return Closed()
-        by_owner: Counter[tuple[str, str]] = Counter()
+        by_owner: Counter[Whose] = Counter()
         for process, number in held.items():
-            by_owner[process.cgroup, process.name] += number
+            by_owner[Whose(process.cgroup, process.name, netns(process))] += number
         named = dict(by_owner.most_common(most))
         return Closed(named, max(self.total or 0, by_owner.total()) - sum(named.values()))
 

@@ -5,10 +5,10 @@ every dump, since their peers have closed at last: then as many descriptors are 
 """
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from exporter.tcp.holders import Descriptors, HeldBy, Process
+from exporter.tcp.holders import Descriptors, HeldBy, Process, Whose
 
 PACE_SECONDS = 300.0
 """Over which a pace is measured."""
@@ -19,11 +19,9 @@ POINT_SECONDS = 5.0
 
 
 class Held(NamedTuple):
-    """The stuck sockets of one owner that take a descriptor each."""
+    """The stuck sockets of one owner, in one network namespace, that take a descriptor each."""
 
-    cgroup: str
-    process: str
-    """The name, as of an Owner."""
+    whose: Whose
     sockets: int
     holders: HeldBy
     """Known or likely ones."""
@@ -36,6 +34,8 @@ class Known(NamedTuple):
     """By number."""
     closed: Mapping[Process, int]
     """Sockets that are in no table any more, and that they hold."""
+    netns: Callable[[Process], str] = lambda _: ""
+    """The name of the network namespace of these sockets; empty for our own."""
 
     def fullest(self, holders: HeldBy) -> int:
         """The number of the one that has used most of its limit; 0 if that is known of none."""
@@ -46,9 +46,7 @@ class Known(NamedTuple):
 class Holder(NamedTuple):
     """Who holds stuck sockets: the fullest process, if it is several."""
 
-    cgroup: str
-    process: str
-    """The name, as of an Owner."""
+    whose: Whose
     taken: int
     """Descriptors that stuck sockets have taken, and that it has not given back."""
     pid: int = 0
@@ -57,20 +55,27 @@ class Holder(NamedTuple):
     seconds_left: float | None = None
     """Until it has no descriptors left, at the pace of the last minutes; None if it does not go on."""
 
+    @property
+    def cgroup(self) -> str:
+        """As of an Owner."""
+        return self.whose.cgroup
+
+    @property
+    def process(self) -> str:
+        """The name, likewise."""
+        return self.whose.process
+
 
 class _Track:
     """A process from one sample to the next."""
 
     def __init__(self) -> None:
-        self.cgroup = self.process = ""
+        self.whose = Whose("", "")
         self.sockets = 0
         """That take a descriptor for nothing."""
         self._most, self._open_then = 0, 0
         """The most there were of stuck ones, and all that was open then."""
         self._points: deque[tuple[float, int]] = deque()
-
-    def name(self, cgroup: str, process: str) -> None:
-        self.cgroup, self.process = cgroup, process
 
     def note(self, descriptors: Descriptors, stuck: int, closed: int, now: float) -> None:
         """Closed sockets are those of the last look: by now it may have closed some."""
@@ -110,14 +115,19 @@ class Exhaustion:
         """Those that are remembered."""
         return list(self._tracks)
 
+    def netns(self, pid: int) -> str | None:
+        """The name of the network namespace that its stuck sockets are in, or were; None if none is remembered."""
+        track = self._tracks.get(pid)
+        return track.whose.netns if track else None
+
     def follow(self, held: Sequence[Held], known: Known, now: float, most: int) -> Sequence[Holder]:
         """What to tell of those who hold stuck sockets, the first ones of *held*, and of those who have held some."""
         fullest = {one: known.fullest(one.holders) for one in held[:most]}
         self._note(fullest, known, now)
         self._forget(fullest.values(), known)
-        told = {(one.cgroup, one.process): self._told(pid, one, known, now) for one, pid in fullest.items()}
+        told = {one.whose: self._told(pid, one, known, now) for one, pid in fullest.items()}
         for pid, track in self._tracks.items():
-            told.setdefault((track.cgroup, track.process), self._told(pid, track, known, now))
+            told.setdefault(track.whose, self._told(pid, track, known, now))
         return list(told.values())[:most]
 
     def _note(self, fullest: Mapping[Held, int], known: Known, now: float) -> None:
@@ -125,11 +135,11 @@ class Exhaustion:
         for one, pid in fullest.items():
             if pid:
                 if pid not in stuck:  # who has most of its sockets comes first
-                    self._track(pid).name(one.cgroup, one.process)
+                    self._track(pid).whose = one.whose
                 stuck[pid] += -(-one.sockets // len(one.holders))
         for process in known.closed:  # who need not have had stuck ones: a peer can reset as well
             if process.pid not in self._tracks:
-                self._track(process.pid).name(process.cgroup, process.name)
+                self._track(process.pid).whose = Whose(process.cgroup, process.name, known.netns(process))
         closed = {process.pid: number for process, number in known.closed.items()}
         for pid in self._tracks.keys() & known.descriptors.keys():
             self._tracks[pid].note(known.descriptors[pid], stuck[pid], closed.get(pid, 0), now)
@@ -150,7 +160,7 @@ class Exhaustion:
 
     def _told(self, pid: int, owner: "Held | _Track", known: Known, now: float) -> Holder:
         if not pid:
-            return Holder(owner.cgroup, owner.process, owner.sockets)
+            return Holder(owner.whose, owner.sockets)
         track, descriptors = self._tracks[pid], known.descriptors[pid]
         taken, left = track.taken(descriptors), track.seconds_left(descriptors, now)
-        return Holder(owner.cgroup, owner.process, taken, pid, descriptors, left)
+        return Holder(owner.whose, taken, pid, descriptors, left)

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
+from exporter.tcp.namespaces import OWN
 from exporter.tcp.sockets import Listener
 
 READING_SECONDS = 1.0
@@ -39,15 +40,16 @@ class Listeners:
     """Remembers when the accept queues of listening sockets were empty."""
 
     def __init__(self) -> None:
-        self._by_port: Mapping[int, Sequence[Listener]] = {}
+        self._by_port: Mapping[tuple[int, int], Sequence[Listener]] = {}
+        """By network namespace and port."""
         self._empty_at: dict[int, float] = {}
         """By inode, when the queue was last seen so."""
 
     def follow(self, listeners: Iterable[Listener], now: float) -> None:
         """Go by those of a complete reading, which began at *now*."""
-        by_port: defaultdict[int, list[Listener]] = defaultdict(list)
+        by_port: defaultdict[tuple[int, int], list[Listener]] = defaultdict(list)
         for listener in listeners:
-            by_port[listener.port].append(listener)
+            by_port[listener.netns, listener.port].append(listener)
         self._by_port = by_port
         shared = [one for alike in by_port.values() if len(alike) > 1 for one in alike if one.inode]
         self._empty_at = {one.inode or 0: self._last_empty(one, now) for one in shared}
@@ -55,9 +57,9 @@ class Listeners:
     def _last_empty(self, listener: Listener, now: float) -> float:
         return now if listener.queued == 0 else self._empty_at.get(listener.inode or 0, -inf)
 
-    def of(self, port: int, address: bytes) -> Sequence[Listener]:
+    def of(self, port: int, address: bytes, netns: int = OWN) -> Sequence[Listener]:
         """Those at which a connection to the *address*, 4 or 16 bytes, may wait; none if nobody listens."""
-        listening = self._by_port.get(port, ())
+        listening = self._by_port.get((netns, port), ())
         for fits in (_is_its_own, _is_any_of_family, _is_any_of_both):
             found = [listener for listener in listening if fits(listener, address)]
             if found:

@@ -14,8 +14,7 @@ A remote port inside the ephemeral range may be a service's, but so may be any t
 to be shared by some sockets, unless it lies below where most systems begin to dial from.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from enum import IntEnum
 from heapq import nsmallest
 from itertools import islice
@@ -23,9 +22,8 @@ from typing import NamedTuple
 
 from exporter.count.rules import PortRules
 from exporter.tcp.limits import DEFAULT_EPHEMERAL
-from exporter.tcp.sockets import OWN, ROLES, Role, Row, Service
+from exporter.tcp.sockets import ROLES, Role
 
-OTHER = "other"
 KEPT_SECONDS = 600
 """How long a label remembers how much it was needed, and stays without any sockets if nobody wants its place."""
 SETTLED_SECONDS = 30
@@ -60,6 +58,16 @@ class Traffic(NamedTuple):
     listening: Mapping[int, int]
     """Of a server's sockets, those that are listening."""
 
+    @property
+    def total(self) -> int:
+        """All sockets."""
+        return sum(sum(ports.values()) for ports in self.sockets.values())
+
+    @property
+    def is_any_stuck(self) -> bool:
+        """Whether any socket is stuck."""
+        return any(any(ports.values()) for ports in self.stuck.values())
+
     def need(self, role: Role, port: int) -> Need:
         """How much the port needs a label by this sample alone."""
         sockets = self.sockets[role].get(port, 0)
@@ -71,26 +79,8 @@ class Traffic(NamedTuple):
         return Need.IDLE if sockets else Need.GONE
 
 
-@dataclass(frozen=True)
-class Labels:
-    """The ports that have a label of their own, by role."""
-
-    ports: Mapping[Role, frozenset[int]]
-
-    def row(self, service: Service) -> Row:
-        """What *service* is told under."""
-        label = str(service.port) if service.port in self.ports[service.role] else OTHER
-        return Row(service.netns, service.role, label)
-
-    def rows(self) -> Iterator[Row]:
-        """All that there are, in the order in which they are told."""
-        for role in ROLES:
-            yield from (Row(OWN, role, str(port)) for port in sorted(self.ports[role]))
-            yield Row(OWN, role, OTHER)
-
-    def folded(self, sockets: Sockets) -> Mapping[Role, int]:
-        """How many of the ports that have *sockets* have no label."""
-        return {role: len(sockets[role].keys() - self.ports[role]) for role in ROLES}
+PortLabels = Mapping[Role, frozenset[int]]
+"""The ports of one network namespace that have a label of their own, by role."""
 
 
 class _Holder:
@@ -117,7 +107,7 @@ class _Holder:
 
 
 class PortBook:
-    """Remembers which ports have labels. Times are in seconds on any monotonic clock."""
+    """Remembers which ports of a network namespace have labels. Times are in seconds on any monotonic clock."""
 
     def __init__(self, rules: PortRules) -> None:
         self._rules = rules
@@ -134,9 +124,9 @@ class PortBook:
             self._rules = rules
             self._forget()
 
-    def assign(self, traffic: Traffic, ephemeral: range, now: float) -> Labels:
+    def assign(self, traffic: Traffic, ephemeral: range, now: float) -> PortLabels:
         """Give out the labels for a sample with this *traffic*."""
-        return Labels({role: self._assign(role, traffic, ephemeral, now) for role in ROLES})
+        return {role: self._assign(role, traffic, ephemeral, now) for role in ROLES}
 
     def _assign(self, role: Role, traffic: Traffic, ephemeral: range, now: float) -> frozenset[int]:
         named = self._named(role)

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
+from exporter.tcp.namespaces import OWN
 from exporter.tcp.sockets import Service
 from exporter.tcp.states import STUCK_AFTER, State
 
@@ -22,6 +24,17 @@ class PortRules:
     """Remote ports that do, or None to choose them."""
     max: int = 100
     """How many may, per role."""
+
+
+@dataclass(frozen=True)
+class NamespaceRules:
+    """Which network namespaces are counted, and how they are told."""
+
+    which: Literal["own", "all"] = "own"
+    max: int = 250
+    """How many besides our own are told apart."""
+    ports: int = 10
+    """How many ports of each have a label, per role."""
 
 
 @dataclass(frozen=True)
@@ -48,4 +61,4 @@ class StuckRules:
     def seconds(self, state: State, service: Service) -> Seconds:
         """How long a socket of *service* is in *state* until it is stuck."""
         usual = self.after.get(state)
-        return self.by_service.get((state, Service(service.role, service.port)), usual) if self.by_service else usual
+        return self.by_service.get((state, service._replace(netns=OWN)), usual) if self.by_service else usual

@@ -1,17 +1,18 @@
 """What a sample tells of stuck sockets: how many, how old, how they end, who has them, and which they are."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nlargest
 from typing import NamedTuple
 
 from exporter.count.alike import Alike, Group, Hold, Listed
 from exporter.count.exhaustion import Held
-from exporter.count.ports import OTHER, Labels
+from exporter.count.labels import OTHER, Labels
 from exporter.count.rules import StuckRules
 from exporter.count.watched import WatchedSockets
-from exporter.tcp.holders import Descriptors, Owner, Process, owner
+from exporter.tcp.holders import Descriptors, Owner, Process, Whose, owner
+from exporter.tcp.namespaces import OURS, OWN, Namespace
 from exporter.tcp.sockets import Row, Service, Socket
 from exporter.tcp.states import WATCHED, State
 from exporter.tcp.verdicts import ACCEPT, Verdict
@@ -37,6 +38,9 @@ class WatchedCount:
     """In seconds; data may move on a socket that is older."""
     sockets: int = 0
     """All of them, connections of several subflows included."""
+
+
+_NONE = WatchedCount()
 
 
 class OwnerRow(NamedTuple):
@@ -94,17 +98,34 @@ class Stuck:
     """When this was so, on the monotonic clock."""
     tracked: int = 0
     """Sockets whose ages are remembered."""
+    names: Mapping[int, str] = field(default_factory=lambda: {OWN: ""})
+    """Of the network namespaces that are told by name, by number; our own is empty."""
 
     @property
     def total(self) -> int:
         """All stuck sockets."""
         return sum(count.stuck for by_state in self.watched.values() for count in by_state.values())
 
-    def sockets(self, state: State | None = None, port: int | None = None) -> Iterator[StuckSocket]:
-        """The listed ones; of one *state* and one *port* of the service, if these are given."""
+    def netns(self, service: Service) -> str:
+        """The name of its network namespace: ``other`` for those that are told together."""
+        return self.names.get(service.netns, OTHER)
+
+    def sockets(
+        self, state: State | None = None, port: int | None = None, netns: str | None = None
+    ) -> Iterator[StuckSocket]:
+        """The listed ones; of one *state*, one *port* of the service and one network namespace, if these are given."""
         for one in self.listed:
-            if state in {None, one.socket.state} and port in {None, one.service.port}:
+            if state in {None, one.socket.state} and self._is_of(one.service, port, netns):
                 yield one
+
+    def held(self, state: State | None = None, port: int | None = None, netns: str | None = None) -> Iterator[Holding]:
+        """The same of who holds how many."""
+        for one in self.holdings:
+            if state in {None, one.state} and self._is_of(one.service, port, netns):
+                yield one
+
+    def _is_of(self, service: Service, port: int | None, netns: str | None) -> bool:
+        return port in {None, service.port} and netns in {None, self.netns(service)}
 
     def age(self, one: StuckSocket) -> float:
         """Seconds for which it has been in its state."""
@@ -121,6 +142,12 @@ class Tell(NamedTuple):
     """Paths by number; empty if it is not known."""
     descriptors: Mapping[int, Descriptors] = {}
     """Of processes, by number, as far as they are known."""
+    namespaces: Mapping[int, Namespace] = {OWN: OURS}
+    """What is known of the network namespaces, by number."""
+    namespaces_missed: int | None = None
+    """As of a Reading."""
+    netns_of: Mapping[int, str] = {}
+    """The names of those that processes with closed sockets are in, by number of the process, as far as known."""
 
 
 def owners(watched: WatchedSockets, tell: Tell) -> Owners:
@@ -128,20 +155,21 @@ def owners(watched: WatchedSockets, tell: Tell) -> Owners:
     return {group: _owner(group.alike, watched, tell) for group in watched.groups if group.stuck}
 
 
-def held(watched: WatchedSockets, owners: Owners) -> Sequence[Held]:
+def held(watched: WatchedSockets, owners: Owners, labels: Labels) -> Sequence[Held]:
     """The stuck sockets that take descriptors, by owner, who has most first; none of who only has others."""
-    sockets: Counter[tuple[str, str]] = Counter()
-    holders: defaultdict[tuple[str, str], dict[Process, None]] = defaultdict(dict)
+    sockets: Counter[Whose] = Counter()
+    holders: defaultdict[Whose, dict[Process, None]] = defaultdict(dict)
     for group, (cgroup, process, _) in owners.items():
-        sockets[cgroup, process] += group.stuck if group.alike.hold is Hold.HELD else 0
-        holders[cgroup, process] |= dict.fromkeys(watched.holders.having(group.alike))
-    return [Held(*whose, number, tuple(holders[whose])) for whose, number in sockets.most_common()]
+        whose = Whose(cgroup, process, labels.row(group.alike.service).netns)
+        sockets[whose] += group.stuck if group.alike.hold is Hold.HELD else 0
+        holders[whose] |= dict.fromkeys(watched.holders.having(group.alike))
+    return [Held(whose, number, tuple(holders[whose])) for whose, number in sockets.most_common()]
 
 
-def told(watched: WatchedSockets, owners: Owners, labels: Labels, tell: Tell) -> Stuck:
-    """Put together what the groups of the *watched* sockets say."""
+def told(watched: WatchedSockets, owners: Owners, labels: Labels, rows: Iterable[Row], tell: Tell) -> Stuck:
+    """Put together what the groups of the *watched* sockets say, for these *rows*."""
     return Stuck(
-        watched=_by_row(watched, labels, tell.now),
+        watched=_by_row(watched, labels, rows, tell.now),
         after=tell.rules.after,
         tells_verdicts=tell.tells_verdicts,
         owners=_by_owner(owners, labels, tell.rules.owners.max) if tell.rules.owners.enabled else None,
@@ -150,6 +178,7 @@ def told(watched: WatchedSockets, owners: Owners, labels: Labels, tell: Tell) ->
         listed=[_stuck_socket(listed, watched.group(listed), owners) for listed in watched.groups.listed],
         now=tell.now,
         tracked=len(watched),
+        names=labels.names,
     )
 
 
@@ -162,12 +191,14 @@ def _stuck_socket(listed: Listed, group: Group, owners: Owners) -> StuckSocket:
     return StuckSocket(listed.socket, group.alike.service, listed.since, group.alike.verdict, owners[group])
 
 
-def _by_row(watched: WatchedSockets, labels: Labels, now: float) -> Mapping[Row, Mapping[State, WatchedCount]]:
+def _by_row(
+    watched: WatchedSockets, labels: Labels, rows: Iterable[Row], now: float
+) -> Mapping[Row, Mapping[State, WatchedCount]]:
     """Put the groups of a row and state together."""
     together: defaultdict[tuple[Row, State], list[Group]] = defaultdict(list)
     for group in watched.groups:
         together[labels.row(group.alike.service), group.alike.state].append(group)
-    table = {row: dict.fromkeys(WATCHED, WatchedCount()) for row in labels.rows()}
+    table = {row: dict.fromkeys(WATCHED, _NONE) for row in rows}
     for (row, state), groups in together.items():
         table[row][state] = _counted(groups, now)
     return table

@@ -35,7 +35,8 @@ class Unaccepted:
 
     def _alike(self, alike: Alike) -> Sequence[Listener]:
         is_its_own = alike.hold is Hold.UNACCEPTED and alike.service.role == "server"
-        return self._listeners.of(alike.service.port, alike.address) if is_its_own else ()
+        service = alike.service
+        return self._listeners.of(service.port, alike.address, service.netns) if is_its_own else ()
 
 
 def _is_in_queue(alike: Alike) -> bool:

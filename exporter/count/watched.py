@@ -27,8 +27,8 @@ from exporter.count.moving import Moving
 from exporter.count.rules import StuckRules
 from exporter.tcp import verdicts
 from exporter.tcp.holders import HeldBy
-from exporter.tcp.reading import Decode, Rows
-from exporter.tcp.roles import Roles
+from exporter.tcp.reading import Decode, Lookups
+from exporter.tcp.roles import HostRoles
 from exporter.tcp.sockets import Identity, Listener, Origin, Socket
 from exporter.tcp.states import SILENT, State, Timer
 from exporter.tcp.verdicts import verdict
@@ -64,7 +64,7 @@ class Seen:
         self._cgroup_ids = array("Q")
         self._silences, self._idle = array("d"), array("d")
 
-    def add(self, rows: Rows) -> None:
+    def add(self, rows: Lookups) -> None:
         """Mark the rows that are known, keep the others."""
         keys = rows.keys()
         slots = self._known.index.slots(list(map(hash, keys)))
@@ -77,7 +77,7 @@ class Seen:
             if slot is not None:
                 marks[slot] = 1
 
-    def _ask(self, rows: Rows, slots: Sequence[int | None]) -> None:
+    def _ask(self, rows: Lookups, slots: Sequence[int | None]) -> None:
         chosen = bytes(slot is not None and self.asked[slot] for slot in slots)
         for slot, origin in zip(compress(slots, chosen), rows.origins(chosen), strict=True):
             if slot is not None and origin.idle is not None:
@@ -88,7 +88,7 @@ class Seen:
         if seconds < self._now - self._known.since[slot]:
             self.idle[slot] = seconds
 
-    def _meet(self, rows: Rows, keys: Sequence[bytes], slots: Sequence[int | None]) -> None:
+    def _meet(self, rows: Lookups, keys: Sequence[bytes], slots: Sequence[int | None]) -> None:
         is_new = bytes(slot is None for slot in slots)
         self._length = len(keys[0])
         self._keys += b"".join(compress(keys, is_new))
@@ -113,7 +113,7 @@ class Read(NamedTuple):
     now: float
     """When it began."""
     listeners: Sequence[Listener]
-    roles: Roles
+    roles: HostRoles
     rules: StuckRules
     decode: Decode
 
@@ -141,7 +141,7 @@ class WatchedSockets:
         self.groups = Groups(self._known)
         self.holders = Holders(self._known, self.groups)
         self._moving = Moving(self._known, self.groups)
-        self._roles: Roles | None = None
+        self._roles: HostRoles | None = None
         self._rules = StuckRules({})
         self._read_at: float | None = None
 
@@ -185,11 +185,10 @@ class WatchedSockets:
         """Known sockets whose port has begun or ceased to listen are counted under another service."""
         roles, known = reading.roles, self._known
         before, self._roles = self._roles or roles, roles
-        changed = before.listening ^ roles.listening
-        slots = known.alive() if before.ephemeral != roles.ephemeral else known.with_local_port(changed)
-        for slot in slots:
+        changed, is_other_range = roles.follow(before)
+        for slot in known.alive() if is_other_range else known.with_local_port(changed):
             socket = reading.decode(known.key(slot))
-            service = roles.service(socket.local_port, socket.remote_port)
+            service = roles.of(socket.netns).service(socket.local_port, socket.remote_port)
             self.groups.move(slot, known.groups[slot].alike._replace(service=service))
 
     def _follow_rules(self, rules: StuckRules) -> None:
@@ -259,10 +258,10 @@ class WatchedSockets:
         return slot
 
     @staticmethod
-    def _alike(socket: Socket, identity: Identity, origin: Origin, past: _Past, roles: Roles) -> Alike:
+    def _alike(socket: Socket, identity: Identity, origin: Origin, past: _Past, roles: HostRoles) -> Alike:
         """A socket that changes keeps its holder, and also its cgroup where that is not told any more."""
         cgroup_id, holders = past.holders.get(identity, _UNKNOWN)
-        service = roles.service(socket.local_port, socket.remote_port)
+        service = roles.of(socket.netns).service(socket.local_port, socket.remote_port)
         made_in, held = origin.cgroup_id or cgroup_id, hold(socket)
         waits = waits_at(socket, held)
         return Alike(socket.state, service, verdict(socket), held, made_in, holders, waits, socket.is_mptcp)

@@ -15,6 +15,7 @@ kind of socket have the same length:
 """
 
 import struct
+import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -24,6 +25,7 @@ from typing import NamedTuple, TypeVar
 from exporter import masks
 from exporter.decode.netlink import Run
 from exporter.errors import Malformed
+from exporter.tcp.namespaces import OWN
 from exporter.tcp.reading import Batch, Bulk, Watched
 from exporter.tcp.sockets import Listener, Origin, Socket
 from exporter.tcp.states import COUNTED, WATCHED, State
@@ -42,12 +44,15 @@ _AT_INODE = 84
 _DESTINATION = slice(22, 56)
 _EXPIRES = slice(52, 56)
 """Within _MESSAGE."""
+_INTERFACE = slice(40, 44)
+"""Likewise; in the key of a socket of another network namespace its number stands there, above those of interfaces."""
+_FIRST_NAMESPACE = 1 << 31
 _MPTCP = b"\xff" * 4
 """In the key of an MPTCP connection, in place of the time that its timer has left: it has none."""
 
-# The fields of _MESSAGE that are of use: family, state, timer, retransmissions, both ports, both addresses, cookie,
-# receive queue, send queue, inode. Ports are big-endian, and read by themselves.
-_FIELDS = struct.Struct("=BBBB4x32s4xQ4xII4xI")
+# The fields of _MESSAGE that are of use: family, state, timer, retransmissions, both ports, both addresses, interface,
+# cookie, receive queue, send queue, inode. Ports are big-endian, and read by themselves.
+_FIELDS = struct.Struct("=BBBB4x32sIQ4xII4xI")
 _PORTS = struct.Struct(">4xHH")
 _LOCAL_END = struct.Struct("=4xH2x16s")
 _LISTENER = struct.Struct("=B7x16s32xII4xI")
@@ -99,6 +104,8 @@ class Rows(NamedTuple):
     present: bytes | None = None
     are_mptcp: bool = False
     """Whether they are about MPTCP connections, of which the messages themselves do not speak."""
+    netns: int = OWN
+    """Of which they do not speak either."""
 
     @property
     def states(self) -> bytes:
@@ -143,6 +150,9 @@ class Rows(NamedTuple):
         silence, which is of use at first sight only.
         """
         keys = list(map(self.data.__getitem__, self._slices(_MESSAGE)))
+        if self.netns != OWN:
+            number = self.netns.to_bytes(4, sys.byteorder)
+            keys = [key[: _INTERFACE.start] + number + key[_INTERFACE.stop :] for key in keys]
         if self.are_mptcp:
             return [key[: _EXPIRES.start] + _MPTCP + key[_EXPIRES.stop :] for key in keys]
         for at in compress(range(len(keys)), self._of_present(self._column(_AT_TIMER))):
@@ -214,7 +224,7 @@ class Rows(NamedTuple):
 
 def socket(key: bytes) -> Socket:
     """The socket that has one of ``Rows.keys``."""
-    family, state, timer, again, addresses, cookie, received, sent, inode = _FIELDS.unpack(key)
+    family, state, timer, again, addresses, interface, cookie, received, sent, inode = _FIELDS.unpack(key)
     local, remote = _PORTS.unpack_from(key)
     return Socket(
         _STATES[state],
@@ -229,6 +239,7 @@ def socket(key: bytes) -> Socket:
         inode,
         retransmissions=again,
         is_mptcp=key[_EXPIRES] == _MPTCP,
+        netns=interface if interface >= _FIRST_NAMESPACE else OWN,
     )
 
 

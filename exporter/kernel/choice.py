@@ -2,25 +2,29 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from exporter.errors import SourceUnavailable
+from exporter.kernel.every_namespace import EveryNamespace
 from exporter.kernel.procfs import Procfs
 from exporter.kernel.psutil_source import Psutil
 from exporter.kernel.sock_diag import SockDiag
-from exporter.kernel.source import Source
+from exporter.kernel.source import Prepared, Source
 
 log = logging.getLogger(__name__)
 
 Make = Callable[[], Source]
 
-SOURCES: dict[str, Make] = {"sock_diag": SockDiag, "procfs": Procfs, "psutil": Psutil}
-"""By name, the best first."""
+OURS: Mapping[str, Make] = {"sock_diag": SockDiag, "procfs": Procfs, "psutil": Psutil}
+"""Of our own network namespace, by name, the best first."""
+EVERYWHERE: Mapping[str, Make] = {**OURS, "sock_diag": EveryNamespace}
+"""Of all as far as the source can; the others read our own."""
 
 
-def candidates(choice: str) -> Sequence[Make]:
-    """The sources that the configuration's ``source`` allows."""
-    return tuple(SOURCES.values()) if choice == "auto" else (SOURCES[choice],)
+def candidates(choice: str, everywhere: bool = False) -> Sequence[Make]:  # noqa: FBT001, FBT002 - of two
+    """The sources that the configuration's ``source`` and ``namespaces`` allow."""
+    sources = EVERYWHERE if everywhere else OURS
+    return tuple(sources.values()) if choice == "auto" else (sources[choice],)
 
 
 RETRY_SECONDS = 300.0
@@ -44,6 +48,19 @@ class FirstThatWorks:
     def source(self) -> Source:
         """The source in use."""
         return self._source
+
+    def prepare(self, now: float) -> None:
+        """Let the source do what takes privileges that are dropped before the first reading.
+
+        Goes on with the next as long as one is unavailable; raises SourceUnavailable if the last is.
+        """
+        while isinstance(self._source, Prepared):
+            try:
+                self._source.prepare()
+            except SourceUnavailable as unavailable:
+                self.give_up(unavailable, now)
+            else:
+                return
 
     def give_up(self, unavailable: SourceUnavailable, now: float) -> None:
         """Go on with the next source, since the one in use is *unavailable*; raise that if it is the last."""

@@ -43,10 +43,20 @@ class ClosedSearch:
         """Whether a look may begin at the monotonic time *now*."""
         return self._going is None and now >= self._next
 
-    def begin(self, pids: Iterable[int] | None, suspects: Collection[int], now: float) -> None:
-        """Look into the processes *pids*, or all: for their sockets, and which of the *suspects*, by inode, are TCP."""
-        self._going = self._steps(processes.pids(self._proc) if pids is None else pids, frozenset(suspects))
+    def begin(
+        self, pids: Iterable[int] | None, suspects: Collection[int], now: float, *, everywhere: bool = False
+    ) -> None:
+        """Look into the processes *pids*, or all: for their sockets, and which of the *suspects*, by inode, are TCP.
+
+        Into those of other network namespaces only if readings show their sockets, *everywhere*.
+        """
+        chosen = processes.pids(self._proc) if pids is None else pids
+        self._going = self._steps(chosen, frozenset(suspects), everywhere=everywhere)
         self._begun, self._spent = now, 0.0
+
+    def _is_here(self, pid: int) -> bool:
+        """Whether what the process has is in our own tables. Raises OSError."""
+        return processes.network(self._proc, pid) == processes.network(self._proc, "self")
 
     def go_on(self, seconds: float) -> Look | None:
         """Look for about so many *seconds* of processor time; what the look has shown, once it is over."""
@@ -59,7 +69,7 @@ class ClosedSearch:
         self._spent += self._cpu() - begun
         return None
 
-    def _steps(self, pids: Iterable[int], suspects: frozenset[int]) -> Iterator[None]:
+    def _steps(self, pids: Iterable[int], suspects: frozenset[int], *, everywhere: bool) -> Iterator[None]:
         sockets: dict[Process, set[int]] = {}
         found: dict[Process, int] = {}
         self._look = Look(sockets, found)
@@ -67,8 +77,8 @@ class ClosedSearch:
         for pid in pids:
             yield
             try:
-                if processes.network(self._proc, pid) != processes.network(self._proc, "self"):
-                    continue  # what it has is in tables that nobody reads here
+                if not (everywhere or self._is_here(pid)):
+                    continue  # nobody reads the tables that its sockets are in
                 process = processes.process(self._proc, pid)
                 for some in _sockets(self._proc / str(pid) / "fd"):
                     known = sockets.setdefault(process, set())

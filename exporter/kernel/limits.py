@@ -16,12 +16,15 @@ from typing import NamedTuple, TypeVar
 from exporter.decode import proc_net_counters, sysctl
 from exporter.decode.proc_net_counters import Counters
 from exporter.errors import SampleError, Truncated
-from exporter.tcp.limits import LimitName, Limits
+from exporter.kernel import processes
+from exporter.tcp.limits import ELSEWHERE, LimitName, Limits
 
 log = logging.getLogger(__name__)
 
 SYSCTL_SECONDS = 60.0
 """Between two readings of the sysctls, which change when somebody mends the host."""
+COUNTERS_SECONDS = 15.0
+"""Between two readings of the counters of all other network namespaces: each takes a file."""
 MOST_BYTES = 1 << 16
 """Of one file: eight times what netstat can have, and a list of ten thousand reserved ports."""
 
@@ -74,6 +77,8 @@ _TABLES: Mapping[str, _Table] = {
     "sockstat": _Table(proc_net_counters.name_by_value, "TCP", {"orphan_sockets": "orphan", "memory_bytes": "mem"}),
 }
 
+_COUNTED: frozenset[LimitName] = frozenset().union(*(table.counters for table in _TABLES.values()))
+
 _ABSENT = (FileNotFoundError, PermissionError, NotADirectoryError)
 """This kernel does not have the file, or hides it: only the first namespace has tcp_max_orphans, a sandbox less."""
 
@@ -81,10 +86,13 @@ Value = TypeVar("Value")
 
 
 class LimitsReader:
-    """Reads what stands below *proc*, and remembers the sysctls, and which files it has complained of."""
+    """Reads what stands below *proc*, and remembers the sysctls, and which files it has complained of.
 
-    def __init__(self, proc: Path = Path("/proc")) -> None:
-        self._ipv4, self._net = proc / _IPV4, proc / "self/net"
+    Which network namespace that is of is decided by *net* for counters, and by that of the thread for sysctls.
+    """
+
+    def __init__(self, proc: Path = Path("/proc"), net: str = "self/net") -> None:
+        self._ipv4, self._net = proc / _IPV4, proc / net
         self._sysctls = Limits()
         self._due = -math.inf
         self._faulty: set[Path] = set()
@@ -98,19 +106,26 @@ class LimitsReader:
         if now >= self._due:
             self._due = now + SYSCTL_SECONDS
             self._sysctls = self._read_sysctls()
-        values = {**self._sysctls.values, **self._read_counters()}
+        values = {**self._sysctls.values, **self.counters(_COUNTED)}
         in_pages = {name: values[name] * PAGESIZE for name in _IN_PAGES if name in values}
         return replace(self._sysctls, values=values | in_pages)
+
+    def read_elsewhere(self, now: float) -> Limits:
+        """The same, without what is the host's, or needed by nobody who reads of another namespace."""
+        limits = self.read(now)
+        return replace(limits, values={name: limits.values[name] for name in ELSEWHERE if name in limits.values})
 
     def forget(self) -> None:
         """Read the sysctls anew next time."""
         self._due = -math.inf
 
-    def _read_counters(self) -> Mapping[str, int]:
-        values: dict[str, int] = {}
-        for file, table in _TABLES.items():
-            values |= self._read(self._net / file, table.values) or {}
-        return values
+    def counters(self, names: Collection[LimitName]) -> Mapping[str, int]:
+        """The counters by these *names*, of the files that have any."""
+        files = {file: table for file, table in _TABLES.items() if not table.counters.keys().isdisjoint(names)}
+        found: dict[str, int] = {}
+        for file, table in files.items():
+            found |= self._read(self._net / file, table.values) or {}
+        return {name: value for name, value in found.items() if name in names}
 
     def _read_sysctls(self) -> Limits:
         numbers = {name: self._read(self._ipv4 / file, decode) for name, (file, decode) in _SYSCTLS.items()}
@@ -137,6 +152,35 @@ class LimitsReader:
         if file not in self._faulty:
             self._faulty.add(file)
             log.warning("%s cannot be used, what it says is left out: %s", file, error)
+
+
+class CountersElsewhere:
+    """The counters of other network namespaces below *proc*, by way of a process in each: anybody may read them so."""
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        self._proc = proc
+        self._known: Mapping[int, Mapping[str, int]] = {}
+        self._files: dict[tuple[int, int], int] = {}
+        """By namespace and process, what tells the namespace from others (see ``processes.network``)."""
+        self._due = -math.inf
+
+    def read(self, pids: Mapping[int, int], now: float) -> Mapping[int, Mapping[str, int]]:
+        """What is at most COUNTERS_SECONDS old, as *pids* by number of the namespace. Raises nothing."""
+        if now >= self._due:
+            self._due = now + COUNTERS_SECONDS
+            self._files = {both: file for both, file in self._files.items() if pids.get(both[0]) == both[1]}
+            self._known = {netns: self._read(netns, pid) for netns, pid in pids.items() if pid}
+        return self._known
+
+    def _read(self, netns: int, pid: int) -> Mapping[str, int]:
+        """Nothing once another process, which is somewhere else, has the number."""
+        try:
+            file = processes.network(self._proc, pid)
+        except OSError:
+            return {}
+        if self._files.setdefault((netns, pid), file) != file:
+            return {}
+        return LimitsReader(self._proc, f"{pid}/net").counters(ELSEWHERE)
 
 
 def ephemeral(proc: Path = Path("/proc")) -> range | None:

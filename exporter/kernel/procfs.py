@@ -14,7 +14,7 @@ from pathlib import Path
 from exporter.decode import proc_net_tcp
 from exporter.errors import ReadFailed, SourceUnavailable
 from exporter.tcp import columns
-from exporter.tcp.reading import Reading
+from exporter.tcp.reading import NOTHING_BESIDES, Asked, Reading
 from exporter.tcp.states import State
 
 CHUNK = 1 << 16
@@ -31,7 +31,7 @@ class Procfs:
         self._tables = (proc / "self/net/tcp", proc / "self/net/tcp6")
 
     @contextmanager
-    def reading(self, *, silences: bool = False) -> Iterator[Reading]:  # noqa: ARG002 - not told
+    def reading(self, asked: Asked = NOTHING_BESIDES) -> Iterator[Reading]:  # noqa: ARG002 - not told
         """See ``Source.reading``."""
         _require(self._tables[0])
         with ExitStack() as opened:

@@ -13,7 +13,7 @@ from typing import Any
 from exporter.errors import Malformed, ReadFailed, SourceUnavailable
 from exporter.kernel.procfs import Procfs
 from exporter.tcp import columns
-from exporter.tcp.reading import Reading
+from exporter.tcp.reading import NOTHING_BESIDES, Asked, Reading
 from exporter.tcp.sockets import Listener, Socket
 from exporter.tcp.states import State
 
@@ -56,7 +56,7 @@ class Psutil:
         self._net_connections = net_connections
 
     @contextmanager
-    def reading(self, *, silences: bool = False) -> Iterator[Reading]:  # noqa: ARG002 - not told
+    def reading(self, asked: Asked = NOTHING_BESIDES) -> Iterator[Reading]:  # noqa: ARG002 - not told
         """See ``Source.reading``."""
         connections = [(_state(connection), connection) for connection in self._net_connections()]
         listeners = [_listener(of) for state, of in connections if state is State.LISTEN]

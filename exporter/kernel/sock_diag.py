@@ -18,7 +18,7 @@ from typing import NamedTuple
 from exporter.decode import inet_diag, netlink
 from exporter.decode.inet_diag import Rows
 from exporter.errors import KernelRefused, Malformed, ReadFailed, SourceUnavailable, TimedOut, Truncated
-from exporter.tcp.reading import Batch, Bulk, Reading, Watched
+from exporter.tcp.reading import NOTHING_BESIDES, Asked, Batch, Bulk, Reading, Watched
 from exporter.tcp.sockets import Listener
 from exporter.tcp.states import COUNTED, SILENT, State
 
@@ -43,7 +43,7 @@ _FAMILIES = (int(socket.AF_INET), int(socket.AF_INET6))
 _UNSUPPORTED = {errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.EPERM, errno.EACCES}
 _FORBIDDEN = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ECONNREFUSED}
 """To send or to receive: by a sandbox, or SELinux; or nobody is there to answer."""
-_SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 """What there is none left of for the moment does not say that a source does not work."""
 _NO_MODULE = ", which has not loaded its modules inet_diag and tcp_diag (modprobe tcp_diag)"
 
@@ -80,7 +80,7 @@ def connect() -> socket.socket:
 
 
 def _not_opened(error: OSError) -> SourceUnavailable | ReadFailed:
-    return (ReadFailed if error.errno in _SCARCE else SourceUnavailable)(f"no netlink socket: {error}")
+    return (ReadFailed if error.errno in SCARCE else SourceUnavailable)(f"no netlink socket: {error}")
 
 
 def _bound_waiting(netlink_socket: socket.socket) -> None:
@@ -114,11 +114,11 @@ class SockDiag:
         self._buffer = memoryview(bytearray(BATCH))
 
     @contextmanager
-    def reading(self, *, silences: bool = False) -> Iterator[Reading]:
+    def reading(self, asked: Asked = NOTHING_BESIDES) -> Iterator[Reading]:
         """See ``Source.reading``."""
         try:
             listeners = self._listeners_or_fall_back()
-            yield Reading(listeners, self._batches(self._walks(silences=silences)), inet_diag.socket)
+            yield Reading(listeners, self._batches(self._walks(silences=asked.silences)), inet_diag.socket)
         except Exception:
             # What is left of an unfinished dump would be taken for the answer to the next request.
             self.close()

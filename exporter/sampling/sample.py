@@ -1,23 +1,25 @@
 """One sample: a reading is counted, what is stuck is explained, and all of it becomes a census."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from exporter.count.census import Besides, Count, are_ports_counted, blank
+from exporter.count.census import blank, census
+from exporter.count.counting import Besides, Count, are_ports_counted
 from exporter.count.report import Sample
 from exporter.count.stuck import Tell
-from exporter.count.watched import Read, WatchedSockets
+from exporter.count.watched import Read, Seen, WatchedSockets
 from exporter.errors import Interrupted, SampleError, SourceUnavailable
 from exporter.kernel.choice import FirstThatWorks, Make, candidates
-from exporter.kernel.limits import LimitsReader
+from exporter.kernel.limits import CountersElsewhere, LimitsReader
+from exporter.kernel.namespaces import Namespaces
 from exporter.kernel.source import Source
 from exporter.sampling.clocks import Clocks
 from exporter.sampling.whose import Whose
 from exporter.settings.config import Config
 from exporter.tcp.limits import Limits
-from exporter.tcp.reading import Reading
-from exporter.tcp.shared_ports import SharedPorts
-from exporter.tcp.tally import LocalPorts
+from exporter.tcp.namespaces import OURS, OWN, Namespace
+from exporter.tcp.reading import Asked, Reading
 
 LEAST_FOR_OWNERS = 0.25
 """Share of a sample's time that the search for owners gets also where the reading has taken all of it."""
@@ -30,14 +32,19 @@ class Sampling:
         self,
         config: Config,
         clocks: Clocks = Clocks(),  # noqa: B008 - a frozen value
-        sources: Callable[[str], Sequence[Make]] = candidates,
+        sources: Callable[[str, bool], Sequence[Make]] = candidates,
     ) -> None:
         self._config, self._clocks, self._sources = config, clocks, sources
-        self._chosen = FirstThatWorks(sources(config.source))
+        self._chosen = self._choose(config)
         self._limits = LimitsReader()
+        self._namespaces = Namespaces(cpu=clocks.cpu)
+        self._counters = CountersElsewhere()
         self._whose = Whose(clocks)
         self._ports_in_use: int | None = None
-        self._memory = blank(config.ports)
+        self._memory = blank(config.ports, config.namespaces)
+
+    def _choose(self, config: Config) -> FirstThatWorks:
+        return FirstThatWorks(self._sources(config.source, config.namespaces.which == "all"))
 
     @property
     def source(self) -> str:
@@ -46,12 +53,12 @@ class Sampling:
 
     def follow(self, config: Config) -> None:
         """Go by another *config*."""
-        if config.source != self._config.source:
+        if (config.source, config.namespaces.which) != (self._config.source, self._config.namespaces.which):
             self._chosen.close()
-            self._chosen = FirstThatWorks(self._sources(config.source))
+            self._chosen = self._choose(config)
             self._watch(WatchedSockets())
         self._chosen.hurry()
-        self._memory.book.follow(config.ports)
+        self._memory.book.follow(config.ports, config.namespaces)
         self._limits.forget()
         self._config = config
 
@@ -68,10 +75,35 @@ class Sampling:
         left = max(seconds - (self._clocks.cpu() - begun), seconds * LEAST_FOR_OWNERS)
         self._memory.closed.left(count.unseen)
         descriptors = self._whose.explain(self._memory, reading, rules.owners, now, left)
-        tell = Tell(now, rules, reading.tells_verdicts, self._whose.cgroup, descriptors)
-        census = count.census(self._memory, limits, tell)
-        self._ports_in_use = census.busiest_address
-        return Sample(census, at, now, self._clocks.monotonic() - now)
+        names = self._named(reading, now)
+        closed = self._whose.where(self._memory.closed.by_process(), names.values())
+        tell = Tell(
+            now,
+            rules,
+            reading.tells_verdicts,
+            self._whose.cgroup,
+            descriptors,
+            names,
+            reading.namespaces_missed,
+            closed,
+        )
+        found = census(count, self._memory, {OWN: limits, **self._elsewhere(reading, names, now)}, tell)
+        self._ports_in_use = found.own.busiest_address
+        return Sample(found, at, now, self._clocks.monotonic() - now)
+
+    def _named(self, reading: Reading, now: float) -> Mapping[int, Namespace]:
+        """The namespaces that the reading covers."""
+        return self._namespaces.look([OWN, *reading.elsewhere], now) if reading.elsewhere else {OWN: OURS}
+
+    def _elsewhere(self, reading: Reading, names: Mapping[int, Namespace], now: float) -> Mapping[int, Limits]:
+        """The limits of the other namespaces, with the counters that the reading does not tell."""
+        lacking = [netns for netns, known in reading.elsewhere.items() if "listen_overflows" not in known.values]
+        counters = self._counters.read({netns: names[netns].pid for netns in lacking}, now)
+        more = {netns: counters.get(netns, {}) for netns in lacking}
+        return {
+            netns: replace(known, values={**known.values, **more.get(netns, {})})
+            for netns, known in reading.elsewhere.items()
+        }
 
     def _read(self, limits: Limits, now: float) -> tuple[Count, Reading]:
         """Read by the first source that works; one that turns out not to is given up."""
@@ -110,18 +142,25 @@ class Sampling:
             return self._attempt(source, watched, limits, now)
 
     def _attempt(self, source: Source, watched: WatchedSockets, limits: Limits, now: float) -> tuple[Count, Reading]:
-        memory, seen = self._memory, watched.seen(now)
-        with source.reading(silences=seen.asks) as reading:
-            roles = memory.services.roles(reading.listeners, self._config.ports.server, limits.ephemeral, now)
-            besides = Besides(
-                SharedPorts() if memory.services.is_looking(now) else None,
-                LocalPorts() if are_ports_counted(self._ports_in_use, limits.ephemeral) else None,
-                memory.closed.asked,
-            )
+        seen, named = watched.seen(now), self._config.ports.server
+        besides = self._besides(limits, now)
+        with source.reading(self._asked(seen, besides, now)) as reading:
+            ephemeral = {netns: known.ephemeral for netns, known in {OWN: limits, **reading.elsewhere}.items()}
+            roles = self._memory.services.roles(reading.listeners, ephemeral, named, now)
             count = Count(roles, reading.listeners, seen, besides)
             for batch in reading.batches:
                 count.add(batch)
+        if besides.shared:
+            self._memory.services.looked(now)
         return count, reading
+
+    def _besides(self, limits: Limits, now: float) -> Besides:
+        is_counted = are_ports_counted(self._ports_in_use, limits.ephemeral)
+        return Besides(self._memory.services.is_looking(now), is_counted, self._memory.closed.asked)
+
+    def _asked(self, seen: Seen, besides: Besides, now: float) -> Asked:
+        services = self._memory.services.known(self._config.ports.server, now)
+        return Asked(now, seen.asks, services, besides.shared, besides.local_ports)
 
     def _watch(self, watched: WatchedSockets) -> None:
         """Forget all others: each source knows sockets by keys of its own."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter import durations
-from exporter.count.rules import OwnerRules, PortRules, StuckRules
+from exporter.count.rules import NamespaceRules, OwnerRules, PortRules, StuckRules
 from exporter.errors import ConfigError, Fault
 from exporter.settings import thresholds
 from exporter.settings.schema import Check, boolean, fault, mapping, one_of, read, scalar
@@ -37,6 +37,7 @@ class Config:
     addresses: bool = True
     """Whether the page and the list of stuck sockets tell them."""
     ports: PortRules = field(default_factory=PortRules)
+    namespaces: NamespaceRules = field(default_factory=NamespaceRules)
     stuck: StuckRules = field(default_factory=StuckRules)
 
 
@@ -142,6 +143,25 @@ _PORT_KEYS: Mapping[str, Check] = {
     "max": scalar(f"a number from 1 to {MOST_NAMED}", _number(1, MOST_NAMED)),
 }
 
+_WHICH = ("own", "all")
+
+_NAMESPACE_KEYS: Mapping[str, Check] = {
+    "which": scalar("own or all", one_of(_WHICH)),
+    "max": scalar("a number from 1 to 1000", _number(1, 1000)),
+    "ports": scalar("a number from 1 to 100", _number(1, 100)),
+}
+
+
+def _namespaces(value: Any, path: str, faults: list[Fault]) -> NamespaceRules:
+    """``own``, ``all``, or a mapping."""
+    if value is not None and not isinstance(value, dict):
+        expected = f"own, all, or a mapping with keys {', '.join(_NAMESPACE_KEYS)}"
+        return NamespaceRules(scalar(expected, one_of(_WHICH))(value, path, faults) or "own")
+    before = len(faults)
+    found = mapping(_NAMESPACE_KEYS)(value, path, faults)
+    return NamespaceRules(**found) if len(faults) == before else NamespaceRules()
+
+
 _STUCK_KEYS: Mapping[str, Check] = {state.label: thresholds.of_state for state in WATCHED}
 
 _OWNER_KEYS: Mapping[str, Check] = {
@@ -156,6 +176,7 @@ _KEYS: Mapping[str, Check] = {
     "max_cpu": scalar("a share of one core above 0% and up to 100%, such as 5%", _share),
     "addresses": scalar("true or false", boolean),
     "ports": _ports,
+    "namespaces": _namespaces,
     "stuck_after": mapping(_STUCK_KEYS),
     "owners": mapping(_OWNER_KEYS),
 }

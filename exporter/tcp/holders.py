@@ -37,6 +37,17 @@ class Process(NamedTuple):
 
 NO_PROCESS = Process(0, "", "")
 
+
+class Whose(NamedTuple):
+    """What the processes are told under that hold sockets of a network namespace."""
+
+    cgroup: str
+    process: str
+    """The name, as of an Owner."""
+    netns: str = ""
+    """The name of the namespace; empty for our own."""
+
+
 SEVERAL = "several"
 """In place of the name where processes of several names share a socket."""
 

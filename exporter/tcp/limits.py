@@ -30,6 +30,9 @@ LimitName = Literal[
 ]
 """A limit, what is used of it, or a counter that explains it."""
 
+ELSEWHERE: tuple[LimitName, ...] = ("time_wait_limit", "time_wait_overflows", "listen_overflows", "listen_drops")
+"""What is told of other network namespaces: what alerts need, and is theirs and not the host's."""
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 OWN = 0
 """The number of this process' own namespace, which needs no name. Those of others are inodes."""
 
-Kind = Literal["own", "pod", "container", "named", "unit", "unknown"]
+Kind = Literal["own", "pod", "container", "named", "unit", "host", "unknown"]
 
 
 class Namespace(NamedTuple):

@@ -31,7 +31,7 @@ def of_number(number: int) -> Namespace:
 
 
 def of_host(number: int, pid: int) -> Namespace:
-    return Namespace(number, HOST, "named", pid=pid)
+    return Namespace(number, HOST, "host", pid=pid)
 
 
 def of_file(number: int, file: str) -> Namespace:

@@ -1,13 +1,15 @@
-"""What one reading of a network namespace's sockets gives: its listening sockets, and then batches of the others.
+"""What one reading of the host's sockets gives: those that listen, and then batches of the others.
 
 A source is read from; it is not handed functions to call.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from exporter.tcp.sockets import Listener, Origin, Service, Socket
+from exporter.tcp.limits import Limits
+from exporter.tcp.namespaces import OWN
+from exporter.tcp.sockets import Listener, Origin, Role, Socket
 from exporter.tcp.states import State
 
 Decode = Callable[[bytes], Socket]
@@ -39,40 +41,83 @@ class Columns(Protocol):
         """Of the descriptors that hold the sockets; 0 where none does, or the source does not tell."""
 
 
-class Rows(Columns, Protocol):
+class Lookups(Protocol):
     """Sockets that are looked at one by one, as the source has them."""
 
     def keys(self) -> Sequence[bytes]:
         """Each row without what changes by itself: a key that was there before is a socket that has not changed."""
 
     def origins(self, chosen: bytes) -> Iterable[Origin]:
-        """What is told of a socket beside its row."""
+        """What is told of a socket beside its row; *chosen* as in Columns."""
+
+
+class Rows(Columns, Lookups, Protocol):
+    """Sockets that are looked at one by one, and as columns."""
 
 
 class Bulk(NamedTuple):
-    """Sockets in one of COUNTED."""
+    """Sockets of one network namespace in one of COUNTED."""
 
     state: State
     columns: Columns
     sockets: int
     """How many they are."""
+    netns: int = OWN
 
 
 class Watched(NamedTuple):
-    """Sockets in any of WATCHED. One that moves in the kernel's table while that is read can come twice."""
+    """Sockets of one network namespace in any of WATCHED.
+
+    One that moves in the kernel's table while that is read can come twice.
+    """
 
     rows: Rows
     are_mptcp: bool = False
     """Whether they are MPTCP connections, whose subflows count as the sockets that they are."""
+    netns: int = OWN
+
+
+class Kept(NamedTuple):
+    """Sockets of any network namespaces in any of WATCHED, whose ports ``Counts`` have told already."""
+
+    rows: Lookups
 
 
 class Counts(NamedTuple):
-    """Sockets that the source has counted by itself."""
+    """What the source has counted by itself in one network namespace."""
 
-    sockets: Mapping[tuple[State, Service], int]
+    sockets: Mapping[tuple[State, Role, int], int]
+    """By state, role and port, those in COUNTED."""
+    netns: int = OWN
+    destinations: Mapping[bytes, int] = {}
+    """Of all sockets with a local port of the kernel's choice, as of ``Columns.destinations``."""
+    ports_in_use: int | None = None
+    """Local ports of the kernel's choice on the address that has most, or None where that was not asked for."""
+    pairs: Mapping[tuple[int, int], int] | None = None
+    """Sockets by local and remote port, of those whose local port is not known to be a service's; None where that was
+    not asked for, or there are too many."""
 
 
-Batch = Bulk | Watched | Counts
+Batch = Bulk | Watched | Kept | Counts
+
+
+class Asked(NamedTuple):
+    """What a reading is asked for beside the sockets."""
+
+    now: float = 0.0
+    """When it begins, on the monotonic clock."""
+    silences: bool = False
+    """How long those in SILENT are silent, if that takes a question."""
+    services: Mapping[int, Collection[int]] = {}
+    """By number of the network namespace, local ports that are services' although perhaps nobody listens there: for a
+    source that counts by itself."""
+    pairs: bool = False
+    """Likewise, ``Counts.pairs``."""
+    ports_in_use: bool = False
+    """Likewise, ``Counts.ports_in_use``."""
+
+
+NOTHING_BESIDES = Asked()
 
 
 @dataclass(frozen=True)
@@ -87,3 +132,9 @@ class Reading:
     """For the keys of this and of earlier readings."""
     tells_verdicts: bool = True
     """Whether its sockets have timers, queues and inodes, so that it can be told how they end."""
+    shows_inodes: bool = True
+    """Whether it shows the inodes of all sockets, so that what it does not show is in no table."""
+    elsewhere: Mapping[int, Limits] = field(default_factory=dict)
+    """By number, the other network namespaces that it covers, with what is known of their limits."""
+    namespaces_missed: int | None = None
+    """Those that it does not cover although they are there; None where it is of our own only."""

@@ -9,9 +9,11 @@ that a whole column of ports is looked up without a line of Python for each.
 """
 
 import sys
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
+from functools import cached_property, lru_cache
 
+from exporter.tcp.limits import DEFAULT_EPHEMERAL
+from exporter.tcp.namespaces import OWN
 from exporter.tcp.sockets import PORTS, Service
 
 DIALLED = 0
@@ -26,29 +28,21 @@ RESERVED = range(512, 1024)
 
 
 class Roles:
-    """The roles that follow from the ports of services, the busiest first, and the *ephemeral* range."""
+    """The roles that follow from the ports of services, the busiest first, and the *ephemeral* range of a namespace."""
 
-    def __init__(self, listening: Iterable[int], ephemeral: range) -> None:
-        self.ephemeral = ephemeral
+    def __init__(self, listening: Iterable[int], ephemeral: range, netns: int = OWN) -> None:
+        self.ephemeral, self._netns = ephemeral, netns
         self._listening = tuple(dict.fromkeys(listening))
-        self._services = {port: Service("server", port) for port in self._listening}
-        self._table = self._kind_of_each_port()
+        self._services = {port: Service("server", port, netns) for port in self._listening}
 
-    def _kind_of_each_port(self) -> bytes:
-        """Indexed as the kernel's dumps hold ports: in network byte order, read as a native number."""
-        kinds = bytearray(_unlistened(self.ephemeral.start, self.ephemeral.stop))
-        for kind, port in enumerate(self._listening, FIRST_LISTENING):
-            kinds[wire(port)] = kind if kind < _KINDS else UNDECIDED
-        return bytes(kinds)
-
-    @property
+    @cached_property
     def listening(self) -> frozenset[int]:
         """The ports of services."""
         return frozenset(self._listening)
 
     def kinds(self, local_ports: Iterable[int]) -> bytes:
         """The kind of each of the *local_ports*, which are in network byte order."""
-        table = self._table
+        table = _table(self._listening, self.ephemeral)
         return bytes([table[port] for port in local_ports])
 
     def listening_port(self, kind: int) -> int:
@@ -60,13 +54,49 @@ class Roles:
         if local in self._services:
             return self._services[local]
         if local not in self.ephemeral and local not in RESERVED and remote in self.ephemeral:
-            return Service("server", local)
-        return Service("client", remote)
+            return Service("server", local, self._netns)
+        return Service("client", remote, self._netns)
+
+
+class HostRoles:
+    """The roles in each network namespace, by its number."""
+
+    def __init__(self, known: Mapping[int, Roles]) -> None:
+        self._known = dict(known)
+
+    def of(self, netns: int) -> Roles:
+        """Those in one of them; of one that came while the tables were read, no service is known."""
+        found = self._known.get(netns)
+        if found is None:
+            found = self._known[netns] = Roles((), DEFAULT_EPHEMERAL, netns)
+        return found
+
+    def follow(self, earlier: "HostRoles") -> tuple[frozenset[int], bool]:
+        """Which local ports have begun or ceased to be a service's in any, and whether any ephemeral range changed."""
+        ports: set[int] = set()
+        is_other_range = False
+        for netns, roles in self._known.items():
+            before = earlier._known.get(netns, roles)  # noqa: SLF001 - one of us
+            ports |= before.listening ^ roles.listening
+            is_other_range |= before.ephemeral != roles.ephemeral
+        return frozenset(ports), is_other_range
 
 
 def wire(port: int) -> int:
     """*port* in network byte order, read as a native number (htons); the same turns it back."""
     return int.from_bytes(port.to_bytes(2, "big"), sys.byteorder)
+
+
+@lru_cache(maxsize=4)
+def _table(listening: tuple[int, ...], ephemeral: range) -> bytes:
+    """The kinds, indexed as the kernel's dumps hold ports: in network byte order, read as a native number.
+
+    It takes 64 KiB, and there may be thousands of namespaces, of which one is read after the other.
+    """
+    kinds = bytearray(_unlistened(ephemeral.start, ephemeral.stop))
+    for kind, port in enumerate(listening, FIRST_LISTENING):
+        kinds[wire(port)] = kind if kind < _KINDS else UNDECIDED
+    return bytes(kinds)
 
 
 @lru_cache(maxsize=4)

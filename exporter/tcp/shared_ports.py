@@ -37,6 +37,12 @@ class SharedPorts:
             self._local.append(local)
             self._remote.append(remote)
 
+    def count(self, pairs: Mapping[tuple[int, int], int]) -> None:
+        """Take so many sockets by local and remote port."""
+        for (local, remote), sockets in pairs.items():
+            self._local.extend([local] * sockets)
+            self._remote.extend([remote] * sockets)
+
     def services(self) -> frozenset[int]:
         """The local ports that are services'."""
         local, remote = Counter(self._local), Counter(self._remote)

@@ -3,13 +3,11 @@
 from typing import Literal, NamedTuple
 
 from exporter.tcp.addresses import with_port
+from exporter.tcp.namespaces import OWN
 from exporter.tcp.states import State, Timer
 
 PORTS = 1 << 16
 """Ports are 16-bit; a table indexed by port has this many entries."""
-
-OWN = ""
-"""The network namespace of this process, which needs no name."""
 
 Role = Literal["server", "client"]
 """Which end of a connection this host is: the listening service, or the one that dialled out."""
@@ -22,13 +20,15 @@ class Service(NamedTuple):
 
     role: Role
     port: int
-    netns: str = OWN
+    netns: int = OWN
+    """The number of the network namespace."""
 
 
 class Row(NamedTuple):
     """What a number is told under: a service, or all that have no label of their own."""
 
     netns: str
+    """The name of the network namespace; empty for our own, and ``other`` for those that are told together."""
     role: Role
     port: str
     """A number, or ``other``."""
@@ -54,6 +54,8 @@ class Listener(NamedTuple):
     """In network order, 4 bytes of IPv4 or 16 of IPv6; all zeros for any address (the wildcard)."""
     is_v6only: bool | None = None
     """Whether one of IPv6 takes no connections of IPv4 (IPV6_V6ONLY), or None where the source does not tell."""
+    netns: int = OWN
+    """As of a Socket."""
 
 
 class Origin(NamedTuple):
@@ -106,15 +108,20 @@ class Socket(NamedTuple):
     which counts the timer's turns."""
     is_mptcp: bool = False
     """Whether it is a connection of several subflows, which are sockets by themselves."""
+    netns: int = OWN
+    """The number of its network namespace."""
+    sequence: int | None = None
+    """The sequence number that the first FIN has frozen, in either direction; None where the source does not tell."""
 
     @property
     def identity(self) -> Identity:
-        """The cookie, if that is one; else ports, addresses and inode belong to it."""
+        """The cookie, if that is one; else ports and addresses belong to it, and what tells this use of them."""
         cookie = self.cookie.to_bytes(8, "big")
         if 0 < self.cookie < _ADDRESSES:
             return cookie
-        ports = self.local_port.to_bytes(2, "big") + self.remote_port.to_bytes(2, "big")
-        return cookie + ports + self.addresses + (self.inode or 0).to_bytes(8, "big")
+        where = self.netns.to_bytes(4, "big") + self.local_port.to_bytes(2, "big") + self.remote_port.to_bytes(2, "big")
+        use = (self.inode or 0) if self.sequence is None else self.sequence
+        return cookie + where + self.addresses + use.to_bytes(8, "big")
 
     @property
     def ends(self) -> Ends:

@@ -75,6 +75,12 @@ class Destinations:
         if len(self._sockets) > 2 * self.MOST:
             self._forget()
 
+    def count(self, sockets: Mapping[bytes, int]) -> None:
+        """Take them as counted already."""
+        self._sockets.update(sockets)
+        if len(self._sockets) > 2 * self.MOST:
+            self._forget()
+
     def _forget(self) -> None:
         """Whoever is busy is met again soon, so that he has been counted more than once, or will be."""
         before = self._sockets

@@ -22,10 +22,10 @@ from exporter.count.census import Census, blank
 from exporter.count.closed import Closed
 from exporter.count.exhaustion import Holder
 from exporter.count.report import Sample
-from exporter.count.rules import PortRules
+from exporter.count.rules import NamespaceRules, PortRules
 from exporter.show.exposition import render
 from exporter.show.formats import Format, Variant
-from exporter.tcp.holders import Descriptors
+from exporter.tcp.holders import Descriptors, Whose
 from exporter.tcp.sockets import Socket
 from exporter.tcp.states import State
 from tests.count.test_census import census, socket
@@ -143,7 +143,7 @@ def body(kind: _Kind) -> Body:
 
 def _census(kind: _Kind) -> Census:
     """Of a second reading, in which those sockets are stuck that were there in the first."""
-    memory, stuck = blank(PortRules()), [_leaked(end) for end in range(kind.stuck)]
+    memory, stuck = blank(PortRules(), NamespaceRules()), [_leaked(end) for end in range(kind.stuck)]
     census(stuck, LISTENERS, memory=memory, limits=samples.LIMITS)
     found = census([*_passing(), *stuck], LISTENERS, memory=memory, now=300.0, limits=samples.LIMITS)
     return _held(replace(found, closed=Closed({}, 0)), kind)
@@ -167,7 +167,7 @@ def _held(found: Census, kind: _Kind) -> Census:
     owners = {
         owner._replace(cgroup=cgroup, process=process): sockets for owner, sockets in (found.stuck.owners or {}).items()
     }
-    holder = Holder(cgroup, process, kind.stuck, 4711, Descriptors(_OTHERS + kind.stuck, 1024))
+    holder = Holder(Whose(cgroup, process), kind.stuck, 4711, Descriptors(_OTHERS + kind.stuck, 1024))
     return replace(found, stuck=replace(found.stuck, owners=owners), holders=[holder])
 
 

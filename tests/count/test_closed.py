@@ -6,7 +6,7 @@ import pytest
 
 from exporter.count.closed import MANY, STEADY_SECONDS, Closed, ClosedHeld
 from exporter.tcp.closed import Look
-from exporter.tcp.holders import Process
+from exporter.tcp.holders import Process, Whose
 
 WEB = Process(7, "nginx", "/web", 700)
 WORKER = Process(8, "nginx", "/web", 800)
@@ -145,15 +145,15 @@ def test_who_has_ended_holds_nothing() -> None:
 def test_processes_of_one_name_and_cgroup_are_told_together() -> None:
     told = closed(100, {WEB: 20, DATABASE: 30, WORKER: 15}).told(10)
 
-    assert told == Closed({("/web", "nginx"): 35, ("/db", "postgres"): 30}, 35)
-    assert list(told.by_owner or ()) == [("/web", "nginx"), ("/db", "postgres")]
+    assert told == Closed({Whose("/web", "nginx"): 35, Whose("/db", "postgres"): 30}, 35)
+    assert list(told.by_owner or ()) == [Whose("/web", "nginx"), Whose("/db", "postgres")]
     assert told.total == 100
 
 
 def test_those_who_find_no_place_count_as_nobodys() -> None:
     found = closed(100, {WEB: 20, DATABASE: 30, WORKER: 15})
 
-    assert found.told(1) == Closed({("/web", "nginx"): 35}, 65)
+    assert found.told(1) == Closed({Whose("/web", "nginx"): 35}, 65)
     assert found.told(0) == Closed({}, 100)
 
 
@@ -164,8 +164,8 @@ def test_none_at_all_is_known_too() -> None:
 def test_where_their_number_is_not_known_those_that_were_found_are_told_all_the_same() -> None:
     found = closed(None, {WEB: 20, DATABASE: 30})
 
-    assert found.told(10) == Closed({("/db", "postgres"): 30, ("/web", "nginx"): 20}, 0)
-    assert found.told(1) == Closed({("/db", "postgres"): 30}, 20)
+    assert found.told(10) == Closed({Whose("/db", "postgres"): 30, Whose("/web", "nginx"): 20}, 0)
+    assert found.told(1) == Closed({Whose("/db", "postgres"): 30}, 20)
 
 
 @pytest.mark.parametrize(
@@ -203,3 +203,14 @@ def test_who_has_ended_is_not_looked_into_and_does_not_explain_the_others() -> N
     found.lose({WEB})
 
     assert found.whom([]) is None
+
+
+def test_of_each_network_namespace_they_are_told_apart() -> None:
+    names = {WEB: "shop/web", WORKER: "", DATABASE: "shop/web"}
+    told = closed(100, {WEB: 20, DATABASE: 30, WORKER: 15}).told(10, names.__getitem__)
+
+    assert told.by_owner == {
+        Whose("/db", "postgres", "shop/web"): 30,
+        Whose("/web", "nginx", "shop/web"): 20,
+        Whose("/web", "nginx"): 15,
+    }

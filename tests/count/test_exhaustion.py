@@ -13,7 +13,7 @@ from exporter.count.exhaustion import (
     Holder,
     Known,
 )
-from exporter.tcp.holders import Descriptors, Process
+from exporter.tcp.holders import Descriptors, Process, Whose
 
 WEB, WORKER, OTHER = (Process(pid, "nginx", "/web", 100 * pid) for pid in (7, 8, 9))
 DATABASE = Process(20, "postgres", "/db", 2000)
@@ -22,7 +22,7 @@ LIMIT = 1000
 
 def holding(sockets: int, *holders: Process) -> Held:
     """Stuck sockets that all of these hold together, told as the first one's."""
-    return Held(holders[0].cgroup, holders[0].name, sockets, holders)
+    return Held(Whose(holders[0].cgroup, holders[0].name), sockets, holders)
 
 
 class Stage:
@@ -57,8 +57,8 @@ def test_who_holds_stuck_sockets_is_told_with_the_descriptors(stage: Stage) -> N
     told = stage.follow(0.0, [holding(100, WEB), holding(30, DATABASE)], {WEB: 140, DATABASE: 50})
 
     assert told == [
-        Holder("/web", "nginx", 100, 7, Descriptors(140, LIMIT)),
-        Holder("/db", "postgres", 30, 20, Descriptors(50, LIMIT)),
+        Holder(Whose("/web", "nginx"), 100, 7, Descriptors(140, LIMIT)),
+        Holder(Whose("/db", "postgres"), 30, 20, Descriptors(50, LIMIT)),
     ]
     assert sorted(stage.exhaustion.pids()) == [7, 20]
 
@@ -87,13 +87,13 @@ def test_of_several_processes_one_is_told_that_is_known(stage: Stage) -> None:
 def test_who_is_not_known_has_no_descriptors_to_tell_and_is_not_remembered(stage: Stage) -> None:
     told = stage.follow(0.0, [holding(100, WEB)], {})
 
-    assert told == [Holder("/web", "nginx", 100)]
+    assert told == [Holder(Whose("/web", "nginx"), 100)]
     assert stage.exhaustion.pids() == []
 
 
 def test_two_owners_whose_fullest_process_is_the_same_are_both_told(stage: Stage) -> None:
     """Some of its sockets it shares with another, of another name."""
-    shared = Held("/web", "several", 6, (WEB, Process(8, "helper", "/web")))
+    shared = Held(Whose("/web", "several"), 6, (WEB, Process(8, "helper", "/web")))
 
     told = stage.follow(0.0, [holding(100, WEB), shared], {WEB: 140})
 
@@ -102,7 +102,7 @@ def test_two_owners_whose_fullest_process_is_the_same_are_both_told(stage: Stage
 
 
 def test_a_process_is_called_as_the_owner_who_has_most_of_its_sockets_when_they_are_gone(stage: Stage) -> None:
-    shared = Held("/web", "several", 6, (WEB, Process(8, "helper", "/web")))
+    shared = Held(Whose("/web", "several"), 6, (WEB, Process(8, "helper", "/web")))
     stage.follow(0.0, [holding(100, WEB), shared], {WEB: 140})
 
     assert names(stage.follow(5.0, [], {WEB: 140})) == [("nginx", 7)]
@@ -186,7 +186,7 @@ def test_an_owner_that_has_another_process_now_is_told_once(stage: Stage) -> Non
 
     told = stage.follow(5.0, [holding(10, WORKER)], {WORKER: 50})
 
-    assert told == [Holder("/web", "nginx", 10, 8, Descriptors(50, LIMIT))]
+    assert told == [Holder(Whose("/web", "nginx"), 10, 8, Descriptors(50, LIMIT))]
     assert stage.exhaustion.pids() == [8]
 
 
@@ -349,7 +349,7 @@ def test_who_holds_closed_sockets_and_is_not_known_any_more_is_forgotten(stage: 
 
 
 def test_who_holds_stuck_and_closed_ones_is_told_once_as_their_owner(stage: Stage) -> None:
-    held = Held("/web.service", "nginx", 60, (WEB,))
+    held = Held(Whose("/web.service", "nginx"), 60, (WEB,))
 
     [told] = stage.follow(0.0, [held], {WEB: 140}, closed={WEB: 40})
 
@@ -369,3 +369,28 @@ def test_a_leak_of_closed_sockets_tells_when_none_is_left(stage: Stage) -> None:
     told = [stage.follow(now, [], {WEB: opened}, closed={WEB: 50}) for now, opened in leak(120.0, pace=1.0)]
 
     assert told[-1][0].seconds_left == pytest.approx(LIMIT - 220)
+
+
+def test_one_program_in_two_network_namespaces_is_two_holders(stage: Stage) -> None:
+    web, pod = Whose("/web", "nginx"), Whose("/web", "nginx", "shop/web")
+    told = stage.follow(0.0, [Held(web, 60, (WEB,)), Held(pod, 40, (WORKER,))], {WEB: 140, WORKER: 90})
+
+    assert [(holder.whose, holder.taken, holder.pid) for holder in told] == [(web, 60, 7), (pod, 40, 8)]
+
+
+def test_who_has_given_nothing_back_is_told_in_its_namespace_after_its_sockets_have_gone(stage: Stage) -> None:
+    pod = Whose("/web", "nginx", "shop/web")
+    stage.follow(0.0, [Held(pod, 60, (WEB,))], {WEB: 140})
+
+    [told] = stage.follow(5.0, [], {WEB: 140})
+
+    assert told.whose == pod
+    assert (stage.exhaustion.netns(WEB.pid), stage.exhaustion.netns(WORKER.pid)) == ("shop/web", None)
+
+
+def test_who_has_only_closed_sockets_is_told_in_the_namespace_that_is_known_of_it(stage: Stage) -> None:
+    known = Known({7: Descriptors(140, LIMIT)}, {WEB: 60}, lambda process: f"of {process.pid}")
+
+    [told] = stage.exhaustion.follow([], known, 0.0, 20)
+
+    assert told.whose == Whose("/web", "nginx", "of 7")

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.count.watched import WatchedSockets
+from exporter.tcp.namespaces import OWN
 from exporter.tcp.roles import Roles
 from exporter.tcp.sockets import Origin, Service, Socket
 from exporter.tcp.states import WATCHED, State, Timer
@@ -31,6 +32,8 @@ SOCKETS = st.builds(
     send_queue=st.integers(0, 1),
     pid=st.sampled_from([0, 4]),
     retransmissions=st.sampled_from([None, 0, 1]),
+    netns=st.just(OWN),
+    sequence=st.none(),
 )
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from exporter.count.ports import KEPT_SECONDS, SETTLED_SECONDS, Labels, PortBook, Traffic
+from exporter.count.ports import KEPT_SECONDS, SETTLED_SECONDS, PortBook, Traffic
 from exporter.count.rules import PortRules
-from exporter.tcp.sockets import OWN, Role, Row, Service
+from exporter.tcp.sockets import Role
 
 EPHEMERAL = range(32768, 61000)
 
@@ -24,7 +24,7 @@ def labels(  # noqa: PLR0913 - all that can be known of the ports
     listening = idle or {}
     together = {port: sockets.get(port, 0) + listening.get(port, 0) for port in {*sockets, *listening}}
     traffic = Traffic({**nothing, role: together}, {**nothing, role: stuck or {}}, listening)
-    return book.assign(traffic, ephemeral, now).ports[role]
+    return book.assign(traffic, ephemeral, now)[role]
 
 
 def test_every_server_port_gets_a_label() -> None:
@@ -196,10 +196,3 @@ def test_the_same_rules_again_change_nothing() -> None:
     book.follow(PortRules(max=1))
 
     assert labels(book, "server", {80: 1, 81: 9}) == {80}
-
-
-def test_ports_without_a_label_share_one() -> None:
-    known = Labels({"server": frozenset({80}), "client": frozenset()})
-
-    assert known.row(Service("server", 80)) == Row(OWN, "server", "80")
-    assert known.row(Service("client", 80)) == Row(OWN, "client", "other")

@@ -1,13 +1,11 @@
 import pytest
 
-from exporter.count.census import Census
+from exporter.count.census import Bounds, Census
 from exporter.count.report import MISSED_INTERVALS, REASONS, Reload, Report, Sample
 from exporter.errors import SAMPLE_ERRORS
 from exporter.tcp.limits import Limits
 
-CENSUS = Census(
-    sockets={}, shown={}, accept_queues={}, folded_ports={}, busiest_destination=0, busiest_address=0, limits=Limits()
-)
+CENSUS = Census(sockets={}, shown={}, accept_queues={}, own=Bounds(Limits()))
 
 
 SAMPLE = Sample(CENSUS, at=0.0, now=100.0, seconds=0.1)

@@ -27,4 +27,4 @@ def test_a_service_can_be_left_out() -> None:
 
 
 def test_a_service_has_its_threshold_in_every_network_namespace() -> None:
-    assert RULES.seconds(State.CLOSE_WAIT, HTTP._replace(netns="web-1")) == 3600.0
+    assert RULES.seconds(State.CLOSE_WAIT, HTTP._replace(netns=4026532999)) == 3600.0

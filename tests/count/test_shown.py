@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.count.shown import SHOWN_SECONDS, Shown
-from exporter.tcp.sockets import OWN, Row
+from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
 
-WEB, DATABASE = Row(OWN, "server", "443"), Row(OWN, "client", "5432")
-OTHERS = Row(OWN, "server", "other")
+WEB, DATABASE = Row("", "server", "443"), Row("", "client", "5432")
+OTHERS = Row("", "server", "other")
 LISTENING, CLOSING = frozenset({State.LISTEN}), frozenset({State.LISTEN, State.CLOSE_WAIT})
 
 
@@ -64,7 +64,7 @@ def test_what_is_remembered_does_not_grow_with_the_ports_that_have_been_there() 
     shown, sizes = Shown(), []
     for now in range(0, 10 * SHOWN_SECONDS, 5):
         first = 10000 + now
-        rows = {Row(OWN, "server", str(port)): set(State) for port in range(first, first + 100)}
+        rows = {Row("", "server", str(port)): set(State) for port in range(first, first + 100)}
         found = shown.follow(rows, float(now))
         assert found.keys() == rows.keys()
         sizes.append(len(pickle.dumps(shown)))

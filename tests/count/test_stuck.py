@@ -2,19 +2,20 @@
 
 from collections.abc import Iterable
 
-from exporter.count.ports import Labels
+from exporter.count.labels import Labels
 from exporter.count.rules import OwnerRules, StuckRules
 from exporter.count.stuck import Holding, Stuck, Tell, owners, told
 from exporter.count.watched import WatchedSockets
 from exporter.tcp.columns import unpacked
 from exporter.tcp.holders import Owner, Process
-from exporter.tcp.sockets import OWN, Origin, Row, Service, Socket
+from exporter.tcp.namespaces import OWN
+from exporter.tcp.sockets import Origin, Row, Service, Socket
 from exporter.tcp.states import State
 from exporter.tcp.verdicts import CLOSE, NOTHING, READ
 from tests.count.readings import HERE, read
 
 HELD = Socket(State.FIN_WAIT2, 8080, 40000, HERE, cookie=1, inode=11)
-WEB = Row(OWN, "server", "8080")
+WEB = Row("", "server", "8080")
 NGINX = Process(7, "nginx", "")
 AFTER = {State.FIN_WAIT2: 60.0, State.CLOSE_WAIT: 60.0}
 
@@ -29,9 +30,9 @@ def stuck(sockets: Iterable[Socket], *, more: Iterable[Socket] = (), rules: Owne
         read(watched, shown, now, after=AFTER, origins={socket: Origin(cgroup_id=5) for socket in shown})
     clues = watched.holders.seek(unpacked)
     watched.holders.learn(dict.fromkeys(clues, ()) | dict.fromkeys(clues[::2], (NGINX,)), unpacked)
-    labels = Labels({"server": frozenset({8080}), "client": frozenset()})
+    labels = Labels({OWN: {"server": frozenset({8080}), "client": frozenset()}}, {OWN: ""})
     tell = Tell(100.0, StuckRules(AFTER, rules or OwnerRules()), True, {5: "/web"}.__getitem__)
-    return told(watched, owners(watched, tell), labels, tell)
+    return told(watched, owners(watched, tell), labels, [WEB], tell)
 
 
 def several(number: int, socket: Socket = HELD) -> list[Socket]:

@@ -46,6 +46,7 @@ def about(  # noqa: PLR0913 - a socket has that many fields
     timer: int = 0,
     retransmissions: int = 0,
     address: bytes = LOOPBACK,
+    interface: int = 0,
     cookie: int = 1,
     expires: int = 0,
     queues: tuple[int, int] = (0, 0),
@@ -54,7 +55,7 @@ def about(  # noqa: PLR0913 - a socket has that many fields
 ) -> bytes:
     """A message about one socket, both of whose ends have *address*."""
     fields = struct.pack("=BBBB", family, state, timer, retransmissions) + struct.pack(">HH", local, remote)
-    numbers = struct.pack("=IQIIIII", 0, cookie, expires, *queues, 1000, inode)
+    numbers = struct.pack("=IQIIIII", interface, cookie, expires, *queues, 1000, inode)
     return message(fields + address * 2 + numbers + attributes)
 
 

@@ -11,6 +11,7 @@ from exporter.decode import inet_diag, netlink
 from exporter.decode.inet_diag import Rows
 from exporter.decode.netlink import Run
 from exporter.errors import Malformed, SampleError
+from exporter.tcp.namespaces import OWN
 from exporter.tcp.reading import Batch, Bulk, Watched
 from exporter.tcp.roles import wire
 from exporter.tcp.sockets import Ends, Listener, Origin, Socket
@@ -377,6 +378,48 @@ def told(batch: Batch) -> list[tuple[State, int]]:
 def test_a_state_that_is_not_expected_is_malformed_and_not_lost(state: int, others: tuple[int, ...]) -> None:
     with pytest.raises(Malformed, match=rf"socket states \[.*\b{state}\b.*\], expected 1 to 11 without 10"):
         batched(map(about, [*others, state]))
+
+
+POD = 4026532001
+"""A number as the kernel gives it to namespaces, above 2**31."""
+
+
+@given(
+    state=STATE,
+    netns=st.integers(1 << 31, (1 << 32) - 1),
+    interface=st.integers(0, (1 << 31) - 1),
+    are_mptcp=st.booleans(),
+)
+def test_the_key_of_a_socket_of_another_namespace_keeps_its_number(
+    state: State, netns: int, interface: int, *, are_mptcp: bool
+) -> None:
+    there = rows([about(state, cookie=9, interface=interface)])._replace(netns=netns, are_mptcp=are_mptcp)
+    here = there._replace(netns=OWN)
+
+    [found], [known] = sockets(there), sockets(here)
+    assert found.netns == netns
+    assert found._replace(netns=OWN) == known
+    assert len(there.keys()[0]) == len(here.keys()[0])
+
+
+@given(st.integers(0, (1 << 31) - 1))
+def test_the_number_of_an_interface_is_none_of_a_namespace(interface: int) -> None:
+    assert decoded(about(8, interface=interface)).netns == OWN
+
+
+def test_one_socket_in_two_namespaces_is_two() -> None:
+    """All else may be alike: the cookie where the kernel gives none, and the addresses of two loopbacks."""
+    there = [rows([about(8, cookie=0)])._replace(netns=netns) for netns in (OWN, POD, POD + 1)]
+
+    assert len(set(chain.from_iterable(map(Rows.keys, there)))) == 3
+    assert len({socket.identity for one in there for socket in sockets(one)}) == 3
+
+
+def test_a_socket_that_has_not_changed_has_the_same_key_in_a_namespace_too() -> None:
+    """Also while its timer runs down, which keys leave out."""
+    first, second = (rows([about(4, timer=1, expires=left)])._replace(netns=POD).keys() for left in (200, 100))
+
+    assert first == second
 
 
 def test_requests_have_the_size_of_the_kernels_structures() -> None:

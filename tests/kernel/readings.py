@@ -9,7 +9,7 @@ from exporter.kernel.procfs import Procfs
 from exporter.kernel.sock_diag import SockDiag
 from exporter.kernel.source import Source
 from exporter.tcp.limits import DEFAULT_EPHEMERAL
-from exporter.tcp.reading import Batch, Bulk, Reading, Rows, Watched
+from exporter.tcp.reading import Asked, Batch, Bulk, Reading, Rows, Watched
 from exporter.tcp.roles import Roles
 from exporter.tcp.sockets import ROLES, Listener, Service, Socket
 from exporter.tcp.states import State
@@ -70,7 +70,7 @@ class Taken:
 
 def take(source: Source, *, silences: bool = False) -> Taken:
     """Take a reading of *source*."""
-    with source.reading(silences=silences) as reading:
+    with source.reading(Asked(silences=silences)) as reading:
         return Taken(reading, list(reading.batches))
 
 

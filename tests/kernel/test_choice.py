@@ -12,7 +12,8 @@ import pytest
 from exporter.count.census import Census
 from exporter.errors import Interrupted, Malformed, ReadFailed, SourceUnavailable
 from exporter.kernel import choice
-from exporter.kernel.choice import RETRY_SECONDS, SOURCES, FirstThatWorks, candidates
+from exporter.kernel.choice import EVERYWHERE, OURS, RETRY_SECONDS, FirstThatWorks, candidates
+from exporter.kernel.every_namespace import EveryNamespace
 from exporter.kernel.procfs import Procfs
 from exporter.kernel.sock_diag import SockDiag, connect
 from exporter.kernel.source import Source
@@ -21,7 +22,7 @@ from exporter.sampling.sample import Sampling
 from exporter.settings import config
 from exporter.settings.config import Config
 from exporter.tcp.columns import batches, unpacked
-from exporter.tcp.reading import Batch, Reading
+from exporter.tcp.reading import NOTHING_BESIDES, Asked, Batch, Reading
 from exporter.tcp.sockets import Listener, Socket
 from exporter.tcp.states import State
 from tests.decode.messages import about, done
@@ -49,8 +50,8 @@ class Script:
         self.closed = False
 
     @contextmanager
-    def reading(self, *, silences: bool = False) -> Iterator[Reading]:
-        self.silences.append(silences)
+    def reading(self, asked: Asked = NOTHING_BESIDES) -> Iterator[Reading]:
+        self.silences.append(asked.silences)
         if not self.opens:
             raise BLOCKED
         yield Reading([Listener(8080, 0, 128)], _batches(next(self._readings, ())), unpacked)
@@ -85,7 +86,7 @@ class Time:
 def sampling(*sources: Source, time: Time | None = None) -> Sampling:
     at = time or Time()
     clocks = Clocks(monotonic=lambda: at.now, wall=lambda: 0.0, cpu=lambda: 0.0)
-    return Sampling(Config(), clocks, lambda _: list(map(giving, sources)))
+    return Sampling(Config(), clocks, lambda *_: list(map(giving, sources)))
 
 
 def totals(census: Census) -> dict[State, int]:
@@ -98,13 +99,19 @@ def test_the_best_source_is_tried_first_unless_one_is_named() -> None:
     assert [make().name for make in candidates("auto")] == ["sock_diag", "procfs", "psutil"]
 
 
-@pytest.mark.parametrize("name", SOURCES)
-def test_a_source_that_is_named_is_the_only_one(name: str) -> None:
-    assert [make().name for make in candidates(name)] == [name]
+def test_the_best_source_of_all_namespaces_is_tried_first_there() -> None:
+    assert candidates("auto", everywhere=True) == tuple(EVERYWHERE.values())
+    assert candidates("auto", everywhere=True)[0] is EveryNamespace
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+@pytest.mark.parametrize("name", OURS)
+def test_a_source_that_is_named_is_the_only_one(name: str, *, everywhere: bool) -> None:
+    assert [make().name for make in candidates(name, everywhere)] == [name]
 
 
 def test_the_configuration_can_name_every_source_there_is() -> None:
-    assert set(config.SOURCES) == {"auto", *SOURCES}
+    assert set(config.SOURCES) == {"auto", *OURS} == {"auto", *EVERYWHERE}
 
 
 def test_a_source_is_made_when_its_turn_comes() -> None:
@@ -384,7 +391,7 @@ def test_the_real_kernel_is_asked_through_netlink_again_once_a_sandbox_allows_it
         return connect()
 
     clocks = Clocks(monotonic=lambda: time.now)
-    samples = Sampling(Config(), clocks, lambda _: [lambda: SockDiag(open_netlink), Procfs])
+    samples = Sampling(Config(), clocks, lambda *_: [lambda: SockDiag(open_netlink), Procfs])
     samples.take()
     assert samples.source == "procfs"
     allowed.append(True)
@@ -402,8 +409,8 @@ def test_a_real_source_that_is_open_goes_on_where_there_is_no_descriptor_left() 
     samples.take()
 
     with no_descriptor_left():
-        limits = samples.take().census.limits
+        limits = samples.take().census.own.limits
 
     assert "listen_drops" not in limits.values
-    assert "listen_drops" in samples.take().census.limits.values
+    assert "listen_drops" in samples.take().census.own.limits.values
     samples.close()

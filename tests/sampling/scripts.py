@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from exporter.kernel.choice import Make
 from exporter.sampling.clocks import Clocks
 from exporter.tcp.columns import batches, unpacked
-from exporter.tcp.reading import Batch, Reading
+from exporter.tcp.reading import NOTHING_BESIDES, Asked, Batch, Reading
 from exporter.tcp.sockets import Listener, Socket
 from exporter.tcp.states import State
 
@@ -28,8 +28,8 @@ class Script:
         self.closed = False
 
     @contextmanager
-    def reading(self, *, silences: bool = False) -> Iterator[Reading]:
-        self.silences.append(silences)
+    def reading(self, asked: Asked = NOTHING_BESIDES) -> Iterator[Reading]:
+        self.silences.append(asked.silences)
         yield Reading(LISTENERS, self._batches(self._acts.pop(0) if self._acts else None), unpacked)
 
     def _batches(self, act: Exception | None) -> Iterator[Batch]:
@@ -56,10 +56,10 @@ class Sources:
 
     def __init__(self, *scripts: Script) -> None:
         self._scripts = scripts
-        self.asked: list[str] = []
+        self.asked: list[tuple[str, bool]] = []
 
-    def __call__(self, choice: str) -> Sequence[Make]:
-        self.asked.append(choice)
+    def __call__(self, choice: str, everywhere: bool) -> Sequence[Make]:  # noqa: FBT001 - as candidates
+        self.asked.append((choice, everywhere))
         return [_giving(script) for script in self._scripts]
 
 

@@ -133,7 +133,7 @@ def test_other_rules_are_followed_with_the_next_sample() -> None:
     report = stage.sample()
 
     assert report.interval == 60.0
-    assert stage.sources.asked == ["auto", "procfs"]
+    assert stage.sources.asked == [("auto", False), ("procfs", False)]
     assert first.closed
 
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from exporter import durations
-from exporter.count.rules import OwnerRules, PortRules, StuckRules
+from exporter.count.rules import NamespaceRules, OwnerRules, PortRules, StuckRules
 from exporter.errors import ConfigError, Fault
 from exporter.settings import config, schema, yaml_document
 from exporter.settings.config import Config
@@ -20,6 +20,7 @@ EXAMPLE = HERE.parent.parent / "config.example.yaml"
 _PORT = 'expected a port from 1 to 65535, or a range such as "9000-9010", found'
 _DURATION = "expected a duration from 100ms to 1h, such as 5s, found"
 _SHARE = "expected a share of one core above 0% and up to 100%, such as 5%, found"
+_NAMESPACES = "expected own, all, or a mapping with keys which, max, ports, found"
 _DIGITS = "expected a number of at most 40 digits, found"
 _OF_STATE = (
     "expected a duration from 1s to 168h, such as 2m, null to switch the state off, "
@@ -62,6 +63,24 @@ INVALID = {
     "escape-of-no-character": [
         ("line 2, column 12: expected YAML: found an escape sequence or a directive with a number that is out of range")
     ],
+    "namespaces-no-numbers": [
+        "namespaces.which: expected own or all, found ['all']",
+        "namespaces.max: expected a number from 1 to 1000, found 'many'",
+        "namespaces.ports: expected a number from 1 to 100, found True",
+    ],
+    "namespaces-not-a-mapping": [f"namespaces: {_NAMESPACES} ['own', 'all']"],
+    "namespaces-out-of-range": [
+        "namespaces.which: expected own or all, found 'other'",
+        "namespaces.max: expected a number from 1 to 1000, found 1001",
+        "namespaces.ports: expected a number from 1 to 100, found 0",
+    ],
+    "namespaces-switched-on": [f"namespaces: {_NAMESPACES} True"],
+    "namespaces-unknown-key": [
+        "namespaces.whitch: unknown key, did you mean which?",
+        "namespaces.port: unknown key, did you mean ports?",
+        "namespaces.names: unknown key",
+    ],
+    "namespaces-word": [f"namespaces: {_NAMESPACES} 'every'"],
     "not-a-mapping": [
         f"expected a mapping with keys {', '.join(config._KEYS)}, found [{{'interval': '5s'}}]",
     ],
@@ -152,7 +171,9 @@ def test_the_example_shows_every_default() -> None:
     assert config.load(EXAMPLE) == Config()
 
 
-@pytest.mark.parametrize("key", [*config._KEYS, *config._PORT_KEYS, *config._STUCK_KEYS, *config._OWNER_KEYS])
+@pytest.mark.parametrize(
+    "key", [*config._KEYS, *config._PORT_KEYS, *config._STUCK_KEYS, *config._OWNER_KEYS, *config._NAMESPACE_KEYS]
+)
 def test_the_example_mentions_every_key(key: str) -> None:
     assert f"{key}:" in EXAMPLE.read_text()
 
@@ -170,14 +191,30 @@ def test_everything_can_be_set() -> None:
         ports: {listening: false, server: [80, "90-92"], client: [443], max: 4}
         stuck_after: {fin_wait2: 1h, syn_sent: null}
         owners: {enabled: true, processes: false, max: 3}
+        namespaces: {which: all, max: 40, ports: 3}
     """
 
     ports = PortRules(listening=False, server=frozenset({80, 90, 91, 92}), client=frozenset({443}), max=4)
     after = {**StuckRules().after, State.FIN_WAIT2: 3600}
     del after[State.SYN_SENT]
     stuck = StuckRules(after, OwnerRules(processes=False, max=3))
-    expected = Config(interval=90, source="procfs", max_cpu=0.005, ports=ports, stuck=stuck)
+    namespaces = NamespaceRules("all", 40, 3)
+    expected = Config(90, "procfs", 0.005, ports=ports, namespaces=namespaces, stuck=stuck)
     assert config.parse(text, "file") == expected
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "expected"),
+    [
+        ("own", NamespaceRules()),
+        ("all", NamespaceRules("all")),
+        ("{which: all, ports: 3}", NamespaceRules("all", ports=3)),
+        ("{max: 3}", NamespaceRules("own", 3)),
+        ("", NamespaceRules()),
+    ],
+)
+def test_namespaces_are_a_word_or_a_mapping(namespaces: str, expected: NamespaceRules) -> None:
+    assert config.parse(f"namespaces: {namespaces}", "file").namespaces == expected
 
 
 def stuck(after: str) -> StuckRules:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.tcp.columns import BATCH, Decoded, batches, unpacked
+from exporter.tcp.namespaces import OWN
 from exporter.tcp.reading import Batch, Bulk, Watched
 from exporter.tcp.roles import wire
 from exporter.tcp.sockets import Origin, Socket
@@ -35,6 +36,8 @@ def sockets(state: st.SearchStrategy[State]) -> st.SearchStrategy[Socket]:
         pid=U32,
         retransmissions=st.none() | st.integers(0, 255),
         is_mptcp=st.just(False),
+        netns=st.just(OWN),
+        sequence=st.none(),
     )
 
 

@@ -2,7 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.tcp.roles import DIALLED, FIRST_LISTENING, UNDECIDED, Roles, wire
+from exporter.tcp.limits import DEFAULT_EPHEMERAL
+from exporter.tcp.namespaces import OWN
+from exporter.tcp.roles import DIALLED, FIRST_LISTENING, UNDECIDED, HostRoles, Roles, wire
 from exporter.tcp.sockets import Service
 
 EPHEMERAL = range(32768, 61000)
@@ -41,7 +43,7 @@ def test_the_table_of_kinds_never_contradicts_the_two_ports(
     found = kind(roles, local)
 
     if found >= FIRST_LISTENING:
-        assert roles.service(local, remote) == Service("server", roles.listening_port(found)) == ("server", local, "")
+        assert roles.service(local, remote) == Service("server", roles.listening_port(found)) == ("server", local, OWN)
     elif found == DIALLED:
         assert local in ephemeral
         assert local not in listening
@@ -81,3 +83,50 @@ def test_listening_ports_of_one_reading_are_forgotten_by_the_next() -> None:
 @given(PORT)
 def test_network_order_turned_twice_is_the_port(port: int) -> None:
     assert wire(wire(port)) == port
+
+
+POD = 4026532001
+
+
+def test_services_of_a_namespace_have_its_number() -> None:
+    roles = Roles([8080], EPHEMERAL, POD)
+
+    assert [roles.service(*ports) for ports in ((8080, 40000), (9090, 40000), (40000, 443))] == [
+        Service("server", 8080, POD),
+        Service("server", 9090, POD),
+        Service("client", 443, POD),
+    ]
+
+
+def host(own: Roles, pod: Roles) -> HostRoles:
+    return HostRoles({OWN: own, POD: pod})
+
+
+def test_ports_that_have_begun_or_ceased_to_be_a_services_in_any_namespace_are_told() -> None:
+    before = host(Roles([80, 81], EPHEMERAL), Roles([80, 90], EPHEMERAL, POD))
+    after = host(Roles([80, 82], EPHEMERAL), Roles([80, 90], EPHEMERAL, POD))
+
+    assert after.follow(before) == (frozenset({81, 82}), False)
+    assert host(Roles([80, 82], EPHEMERAL), Roles([90], EPHEMERAL, POD)).follow(after) == (frozenset({80}), False)
+
+
+def test_another_ephemeral_range_in_any_namespace_is_told() -> None:
+    before = host(Roles([80], EPHEMERAL), Roles([80], EPHEMERAL, POD))
+
+    assert host(Roles([80], EPHEMERAL), Roles([80], range(1024, 65536), POD)).follow(before) == (frozenset(), True)
+
+
+def test_a_namespace_that_is_new_changes_nothing_for_the_sockets_that_are_known() -> None:
+    before = HostRoles({OWN: Roles([80], EPHEMERAL)})
+
+    assert host(Roles([80], EPHEMERAL), Roles([90], range(1024, 65536), POD)).follow(before) == (frozenset(), False)
+
+
+def test_what_becomes_known_of_a_namespace_that_came_while_the_tables_were_read_is_a_change() -> None:
+    """Its sockets were told by their ports alone."""
+    before = HostRoles({OWN: Roles([80], EPHEMERAL)})
+    assert before.of(POD).service(50051, 40000) == Service("client", 40000, POD)
+
+    after = host(Roles([80], EPHEMERAL), Roles([50051], DEFAULT_EPHEMERAL, POD))
+
+    assert after.follow(before) == (frozenset({50051}), False)

@@ -27,7 +27,7 @@ def census(make: Callable[[], Source], place: Namespace) -> Census:
     """What a source counts in *place*, with all ports named that the recipes use."""
     named = Config(ports=PortRules(server=frozenset({PORT})))
     with place.entered():
-        sampling = Sampling(named, sources=lambda _: [make])
+        sampling = Sampling(named, sources=lambda *_: [make])
         found = sampling.take().census
         sampling.close()
     return found

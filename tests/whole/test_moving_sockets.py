@@ -12,7 +12,7 @@ from exporter.count.rules import PortRules, StuckRules
 from exporter.count.stuck import WatchedCount
 from exporter.sampling.sample import Sampling
 from exporter.settings.config import Config
-from exporter.tcp.sockets import OWN, Row
+from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
 from exporter.tcp.verdicts import CLOSE, NOTHING, RECEIVES, SENDS
 from tests.lab.answers import for_a_while
@@ -25,7 +25,7 @@ PORT = 8080
 SECONDS = 3.0
 """Longer than a busy machine lets a thread wait."""
 AFTER = {State.FIN_WAIT2: SECONDS, State.CLOSE_WAIT: SECONDS}
-SERVER, CLIENT = (Row(OWN, role, str(PORT)) for role in ("server", "client"))
+SERVER, CLIENT = (Row("", role, str(PORT)) for role in ("server", "client"))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from exporter.kernel.sock_diag import SockDiag
 from exporter.sampling.clocks import Clocks
 from exporter.sampling.sample import Sampling
 from exporter.settings.config import Config
-from exporter.tcp.sockets import OWN, Row
+from exporter.tcp.sockets import Row
 from exporter.tcp.states import State
 from tests.lab.netns import Namespace
 
@@ -26,7 +26,7 @@ class World:
     def __init__(self, host: Namespace, kept: ExitStack) -> None:
         self._host, self._kept = host, kept
         self._now = 0.0
-        self._sampling = Sampling(Config(), Clocks(monotonic=lambda: self._now), lambda _: [SockDiag])
+        self._sampling = Sampling(Config(), Clocks(monotonic=lambda: self._now), lambda *_: [SockDiag])
         kept.callback(self._sampling.close)
         self.servers: dict[int, socket.socket] = {}
 
@@ -113,7 +113,7 @@ def test_ports_beyond_the_places_share_a_label_and_are_counted(world: World) -> 
     world.connect(8001)
 
     found = world.census()
-    assert found.folded_ports == {"server": 2, "client": 1}
+    assert found.own.folded_ports == {"server": 2, "client": 1}
     assert world.established() == {
         ("server", "8003"): 3,
         ("server", "8004"): 2,
@@ -136,7 +136,7 @@ def test_lists_of_ports_are_followed(world: World) -> None:
         ("client", "8001"): 1,
         ("client", "other"): 1,
     }
-    assert Row(OWN, "server", "9999") in world.census().sockets
+    assert Row("", "server", "9999") in world.census().sockets
 
 
 def test_the_accept_queue_and_its_limit_are_those_of_the_listener(world: World) -> None:
@@ -146,7 +146,7 @@ def test_the_accept_queue_and_its_limit_are_those_of_the_listener(world: World) 
     with world._host.entered():
         waiting = [world._kept.enter_context(socket.create_connection(("127.0.0.1", 8080))) for _ in range(5)]
 
-    queue = world.census().accept_queues[Row(OWN, "server", "8080")]
+    queue = world.census().accept_queues[Row("", "server", "8080")]
     assert (queue.queued, queue.limit) == (len(waiting), 16)
 
 
@@ -156,4 +156,4 @@ def test_the_busiest_destination_is_the_one_with_most_connections(world: World) 
     world.connect(8001, times=3)
     world.connect(8002, times=7)
 
-    assert world.census().busiest_destination == 7
+    assert world.census().own.busiest_destination == 7
