@@ -162,7 +162,7 @@ class PortBook:
     def _may_have(self, role: Role, port: int, sockets: Mapping[int, int], ephemeral: range) -> bool:
         """Whether a port may have a label without being named."""
         chosen = self._rules.listening if role == "server" else self._rules.client is None
-        if not chosen or port in self._named(role):
+        if not chosen or port in self._named(role) or not port:  # 0 stands for many
             return False
         return role == "server" or sockets[port] >= SEVERAL or not _is_anybodys(port, ephemeral)
 

@@ -3,8 +3,13 @@
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
+from exporter.decode import proc_status
+from exporter.decode.proc_status import Capability
 from exporter.errors import SourceUnavailable
+from exporter.kernel.bpf.source import Bpf
 from exporter.kernel.every_namespace import EveryNamespace
 from exporter.kernel.procfs import Procfs
 from exporter.kernel.psutil_source import Psutil
@@ -13,18 +18,41 @@ from exporter.kernel.source import Prepared, Source
 
 log = logging.getLogger(__name__)
 
+_STATUS = Path("/proc/thread-self/status")
+
 Make = Callable[[], Source]
 
-OURS: Mapping[str, Make] = {"sock_diag": SockDiag, "procfs": Procfs, "psutil": Psutil}
+OURS: Mapping[str, Make] = {
+    "bpf": partial(Bpf, everywhere=False),
+    "sock_diag": SockDiag,
+    "procfs": Procfs,
+    "psutil": Psutil,
+}
 """Of our own network namespace, by name, the best first."""
-EVERYWHERE: Mapping[str, Make] = {**OURS, "sock_diag": EveryNamespace}
+EVERYWHERE: Mapping[str, Make] = {**OURS, "bpf": partial(Bpf, everywhere=True), "sock_diag": EveryNamespace}
 """Of all as far as the source can; the others read our own."""
 
 
 def candidates(choice: str, everywhere: bool = False) -> Sequence[Make]:  # noqa: FBT001, FBT002 - of two
-    """The sources that the configuration's ``source`` and ``namespaces`` allow."""
+    """The sources that the configuration's ``source`` and ``namespaces`` allow, the best first.
+
+    Nobody is surprised by a program in his kernel: unless it is asked for, or all namespaces are, it takes privileges
+    that have been given for nothing else. Where it cannot be, the others do.
+    """
     sources = EVERYWHERE if everywhere else OURS
-    return tuple(sources.values()) if choice == "auto" else (sources[choice],)
+    if choice not in {"auto", "bpf"}:
+        return (sources[choice],)
+    wanted = choice == "bpf" or everywhere or _is_granted()
+    return tuple(make for name, make in sources.items() if wanted or name != "bpf")
+
+
+def _is_granted() -> bool:
+    """Whether we may count inside the kernel, and not since we may do everything."""
+    try:
+        found = proc_status.privileges(_STATUS.read_text())
+    except OSError:
+        return False
+    return found.has(Capability.BPF, Capability.PERFMON) and not found.has(Capability.SYS_ADMIN)
 
 
 RETRY_SECONDS = 300.0

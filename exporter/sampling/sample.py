@@ -51,6 +51,10 @@ class Sampling:
         """The name of the source in use."""
         return self._chosen.source.name
 
+    def prepare(self) -> None:
+        """Do what takes privileges that samples do not need. Raises SourceUnavailable if no source works."""
+        self._chosen.prepare(self._clocks.monotonic())
+
     def follow(self, config: Config) -> None:
         """Go by another *config*."""
         if (config.source, config.namespaces.which) != (self._config.source, self._config.namespaces.which):
@@ -160,7 +164,7 @@ class Sampling:
 
     def _asked(self, seen: Seen, besides: Besides, now: float) -> Asked:
         services = self._memory.services.known(self._config.ports.server, now)
-        return Asked(now, seen.asks, services, besides.shared, besides.local_ports)
+        return Asked(now, seen.asks, services, pairs=besides.shared)
 
     def _watch(self, watched: WatchedSockets) -> None:
         """Forget all others: each source knows sockets by keys of its own."""

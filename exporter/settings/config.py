@@ -21,7 +21,7 @@ from exporter.tcp.states import WATCHED
 MAX_PORT = 65535
 MOST_NAMED = 1000
 """Ports of a role that may have a row of their own."""
-SOURCES = ("auto", "sock_diag", "procfs", "psutil")
+SOURCES = ("auto", "bpf", "sock_diag", "procfs", "psutil")
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class Asked(NamedTuple):
     source that counts by itself."""
     pairs: bool = False
     """Likewise, ``Counts.pairs``."""
-    ports_in_use: bool = False
+    ports_in_use: bool = True
     """Likewise, ``Counts.ports_in_use``."""
 
 

@@ -102,7 +102,7 @@ INVALID = {
     "ports-not-a-list": ["ports.server: expected a list of ports, found 8080"],
     "ports-not-a-mapping": ["ports: expected a mapping with keys listening, server, client, max, found 8080"],
     "sexagesimal": [f"interval: {_DURATION} 90"],
-    "source": ["source: expected one of auto, sock_diag, procfs, psutil, found 'netlink'"],
+    "source": ["source: expected one of auto, bpf, sock_diag, procfs, psutil, found 'netlink'"],
     "stuck-by-port-no-port": [
         f"stuck_after.fin_wait2.server: {_NO_SERVICE}",
         f"stuck_after.fin_wait2.server http: {_NO_SERVICE}",
