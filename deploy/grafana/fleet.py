@@ -7,7 +7,7 @@ rules, if there are any; who holds stuck sockets has series only where something
 from collections.abc import Sequence
 
 import shared
-from page import DATASOURCE, RUNBOOKS, dashboard, link, link_to_dashboard, marks, metric, variable
+from page import DATASOURCE, RUNBOOKS, dashboard, link, link_to_dashboard, marks, metric, pattern, variable
 from panels import (
     GOOD,
     NONE_IS_FINE,
@@ -30,10 +30,13 @@ from panels import (
     table,
 )
 from promql import (
+    CHOSEN,
     HOLDER,
     HOSTS,
     PLACE,
+    WAITING,
     blind,
+    choosable,
     firing,
     gone_wrong,
     growth,
@@ -49,14 +52,15 @@ from promql import (
 TOTALS = "instance:tcpstate_sockets:sum"
 
 SOCKETS = "${totals:raw}"
-"""By state at least; by role and port too where there are no recording rules."""
+"""By state at least; by namespace, role and port too where there are no recording rules."""
+
+IN_TIME_WAIT = in_time_wait("${waiting:raw}")
+"""By namespace at least, likewise."""
 
 _AT = "var-datasource=${datasource}&var-job=${__data.fields.job}&var-instance=${__data.fields.instance}"
 _TO_HOST = Link("Host and port", f"/d/tcpstate-host?{_AT}&${{__url_time_range}}")
-_TO_PORT = Link(
-    "Host and port",
-    f"/d/tcpstate-host?{_AT}&var-role=${{__data.fields.role}}&var-port=${{__data.fields.port}}&${{__url_time_range}}",
-)
+_THERE = "var-netns=${__data.fields.choice}&var-role=${__data.fields.role}&var-port=${__data.fields.port}"
+_TO_PORT = Link("Host and port", f"/d/tcpstate-host?{_AT}&{_THERE}&${{__url_time_range}}")
 
 
 def _host(link: Link = _TO_HOST) -> Sequence[Column]:
@@ -79,7 +83,7 @@ def _hosts() -> Panel:
     return stat(
         "Hosts affected",
         "Hosts on which at least one socket is stuck.",
-        told(f"count(count by (job, instance) (tcpstate_stuck_sockets{{{HOSTS}}} > 0))"),
+        told(f"count(count by (job, instance) (tcpstate_stuck_sockets{{{CHOSEN}}} > 0))"),
         NONE_IS_FINE,
         words={"0": ("none", GOOD)},
     )
@@ -96,20 +100,29 @@ def _blind() -> Panel:
 
 
 def _where() -> Panel:
-    top = f"topk(30, sum by ({PLACE}) (tcpstate_stuck_sockets{{{HOSTS}}} > 0))"
-    oldest = f"max by ({PLACE}) (tcpstate_oldest_socket_age_seconds{{{HOSTS}}} > 0)"
-    grown = those_of(growth("tcpstate_stuck_sockets", PLACE, HOSTS), PLACE, top)
+    top = f"topk(30, sum by ({PLACE}) (tcpstate_stuck_sockets{{{CHOSEN}}} > 0))"
+    oldest = f"max by ({PLACE}) (tcpstate_oldest_socket_age_seconds{{{CHOSEN}}} > 0)"
+    grown = those_of(growth("tcpstate_stuck_sockets", PLACE, CHOSEN), PLACE, top)
     return table(
         "Where sockets are stuck",
         "The thirty ports with most stuck sockets in a state. A click on the host shows that port there.",
         [
             *_host(_TO_PORT),
+            Column("Chosen", "choice", hidden=True),
+            shared.NETNS,
             Column("Role", "role", width=65),
             Column("Port", "port", width=65),
             shared.STATE,
-            Column("Stuck", expression=top, unit="locale", width=70),
-            Column("+ in 10 min", expression=grown, unit="locale", cell="color-text", steps=shared.MORE, width=90),
-            Column("For up to", expression=those_of(oldest, PLACE, top), unit="s", width=100),
+            Column("Stuck", expression=choosable(top), unit="locale", width=70),
+            Column(
+                "+ in 10 min",
+                expression=choosable(grown),
+                unit="locale",
+                cell="color-text",
+                steps=shared.MORE,
+                width=90,
+            ),
+            Column("For up to", expression=choosable(those_of(oldest, PLACE, top)), unit="s", width=100),
         ],
         "Stuck",
         empty="No stuck socket is reported.",
@@ -121,13 +134,13 @@ def _where() -> Panel:
 NOW = Row(
     "Now",
     (
-        shared.stuck(HOSTS),
-        shared.growing(HOSTS),
+        shared.stuck(CHOSEN),
+        shared.growing(CHOSEN),
         shared.runs_out(),
         shared.connections_lost(),
         _hosts(),
         _critical(),
-        shared.nearest_limit(SOCKETS),
+        shared.nearest_limit(IN_TIME_WAIT),
         _blind(),
         shared.holding(most=20, height=6, hosts=_host()),
         _where(),
@@ -140,7 +153,7 @@ def _stuck_by_state() -> Panel:
     """By owner, since these series are few; the two states that a process has to end have a line also at zero."""
     zero = f"0 * max(tcpstate_up{{{HOSTS}}} == 1)"
     zeros = [named(zero, "state", state) for state in ("fin_wait2", "close_wait")]
-    found = f"sum by (state) (tcpstate_stuck_sockets_by_owner{{{HOSTS}}})"
+    found = f"sum by (state) (tcpstate_stuck_sockets_by_owner{{{CHOSEN}}})"
     return lines(
         "Stuck sockets by state",
         "All hosts that tell owners together. A line that only climbs is a leak.",
@@ -158,8 +171,8 @@ GROWTH = Row(
             "Descriptors in stuck sockets, by holder",
             "The ten holders with most of them at any time that is shown. A line that ends is a leak that has ended.",
             Query(
-                most_in_time(10, "tcpstate_holder_stuck_descriptors", HOLDER, HOSTS),
-                "{{process}} on {{instance}}",
+                most_in_time(10, "tcpstate_holder_stuck_descriptors", HOLDER, CHOSEN),
+                "{{netns}} {{process}} on {{instance}}",
             ),
             empty="Nobody has held a stuck socket in this time.",
         ),
@@ -175,6 +188,7 @@ LOSSES = Row(
             "Within a quarter of an hour, the twenty that lose most.",
             [
                 *_host(),
+                shared.NETNS,
                 Column("What happened", "what"),
                 Column("in 15 min", expression=f"topk(20, {gone_wrong()})", unit="locale", width=100),
             ],
@@ -193,10 +207,11 @@ LIMITS = Row(
             "Of all limits of all hosts the twelve of which most is in use.",
             [
                 *_host(),
+                shared.NETNS,
                 Column("Limit", "limit"),
                 Column(
                     "In use",
-                    expression=f"topk(12, max by (job, instance, limit) ({limits(SOCKETS)}))",
+                    expression=f"topk(12, max by (job, instance, netns, limit) ({limits(IN_TIME_WAIT)}))",
                     unit="percentunit",
                     cell="gauge",
                     steps=SHARE,
@@ -210,7 +225,7 @@ LIMITS = Row(
         shares(
             "The fullest host of each limit",
             "At the limit the kernel refuses, drops or resets.",
-            Query(f"max by (limit) ({of_hosts(in_time_wait(SOCKETS))})", "{{limit}}"),
+            Query(f"max by (limit) ({of_hosts(IN_TIME_WAIT)})", "{{limit}}"),
             empty="No exporter was there.",
         ),
     ),
@@ -311,7 +326,9 @@ FLEET = dashboard(
         DATASOURCE,
         variable("job", "Job", "label_values(tcpstate_build_info, job)"),
         variable("instance", "Instance", 'label_values(tcpstate_build_info{job=~"$job"}, instance)'),
+        pattern("netns", ".*"),
         metric("totals", TOTALS, "tcpstate_sockets"),
+        metric("waiting", WAITING, "tcpstate_sockets"),
     ),
     links=(link_to_dashboard("Host and port", "tcpstate-host"), link("Runbooks", f"{RUNBOOKS}/README.md")),
     annotations=(marks(f"count by (alertname, severity) ({firing()})", "{{severity}}"),),

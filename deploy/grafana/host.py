@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import shared
-from page import DATASOURCE, RUNBOOKS, dashboard, link, link_to_dashboard, marks, variable
+from page import DATASOURCE, RUNBOOKS, dashboard, link, link_to_dashboard, marks, namespaces, variable
 from panels import (
     BAD,
     GOOD,
@@ -23,8 +23,10 @@ from panels import (
     table,
 )
 from promql import (
+    CHOSEN,
     HOSTS,
     PLACE,
+    choosable,
     descriptors_in_use,
     firing,
     growth,
@@ -37,7 +39,7 @@ from promql import (
     waiting,
 )
 
-ROLE = f'{HOSTS},port=~"$port",role=~"$role"'
+ROLE = f'{CHOSEN},port=~"$port",role=~"$role"'
 
 ENDS_BY = {
     "nothing": STATES["fin_wait2"],
@@ -80,7 +82,7 @@ def _closed_held() -> Panel:
     return stat(
         "Closed, still held",
         "Sockets that are over and that a process still holds: they are in no table, and each takes a descriptor.",
-        told(f"sum(tcpstate_closed_held_sockets{{{HOSTS}}})"),
+        told(f"sum(tcpstate_closed_held_sockets{{{CHOSEN}}})"),
         ((None, GOOD), (10, BAD)),
         words={"0": ("none", GOOD)},
     )
@@ -110,6 +112,7 @@ def _what() -> Panel:
         [
             _JOB,
             Column("Host", "instance", hidden=True),
+            shared.NETNS,
             Column("Role", "role", width=65),
             _PORT,
             shared.STATE,
@@ -146,18 +149,18 @@ NOW = Row(
         shared.connections_lost(),
         _oldest(),
         _closed_held(),
-        shared.nearest_limit(),
+        shared.nearest_limit(waiting()),
         _age(),
         shared.holding(most=20, height=5, hosts=(_JOB, Column("Host", "instance", links=[shared.EXPORTER]))),
         _what(),
-        shared.alerts(_PORT, Column("Process", "process", width=110), width=10, height=6),
+        shared.alerts(shared.NETNS, _PORT, Column("Process", "process", width=110), width=10, height=6),
     ),
 )
 
 
 def _closed_in_time() -> Query:
-    any_at_all = f"max(max_over_time(tcpstate_closed_held_sockets{{{HOSTS}}}[$__range] @ end())) > 0"
-    return Query(f"sum(tcpstate_closed_held_sockets{{{HOSTS}}}) and on () {any_at_all}", "closed, still held")
+    any_at_all = f"max(max_over_time(tcpstate_closed_held_sockets{{{CHOSEN}}}[$__range] @ end())) > 0"
+    return Query(f"sum(tcpstate_closed_held_sockets{{{CHOSEN}}}) and on () {any_at_all}", "closed, still held")
 
 
 GROWTH = Row(
@@ -166,7 +169,10 @@ GROWTH = Row(
         lines(
             "Stuck sockets by port and state",
             "The ten with most at any time that is shown. A line that only climbs is a leak.",
-            Query(most_in_time(10, "tcpstate_stuck_sockets", "role, port, state", ROLE), "{{role}} {{port}} {{state}}"),
+            Query(
+                most_in_time(10, "tcpstate_stuck_sockets", "netns, role, port, state", ROLE),
+                "{{netns}} {{role}} {{port}} {{state}}",
+            ),
             _closed_in_time(),
             empty="Nothing was stuck in this time.",
             overrides=[*shaded(STATES), *fixed({"closed, still held": STATES["close"]})],
@@ -174,7 +180,7 @@ GROWTH = Row(
         shares(
             "Descriptors of who holds them",
             "Open ones of the holder's limit. At the limit it can neither accept nor connect nor open a file.",
-            Query(descriptors_in_use(), "{{process}}"),
+            Query(descriptors_in_use(), "{{netns}} {{process}}"),
             empty="No descriptors of a holder were told in this time.",
         ),
     ),
@@ -219,12 +225,12 @@ LIMITS = Row(
         bars(
             "The nearest limits now",
             "The eight of which most is in use.",
-            Query(f"topk(8, max by (limit) ({limits()}))", "{{limit}}", instant=True),
+            Query(f"topk(8, max by (netns, limit) ({limits(waiting())}))", "{{limit}} {{netns}}", instant=True),
             empty="The exporter is not there.",
         ),
         shares(
             "How much of each limit is in use",
-            "At the limit the kernel refuses, drops or resets.",
+            "Of the fullest network namespace. At the limit the kernel refuses, drops or resets.",
             Query(f"max by (limit) ({of_hosts(waiting())} or {of_fullest_queue()})", "{{limit}}"),
             empty="The exporter was not there.",
             width=16,
@@ -241,7 +247,7 @@ LOSSES = Row(
             "By this host (active) and by its peers (passive). All that ends goes through TIME_WAIT on one side.",
             Query(rate("active_opens"), "active"),
             Query(rate("passive_opens"), "passive"),
-            empty="The exporter was not there.",
+            empty="It is told of the exporter's own network namespace.",
             unit="cps",
             least_top=1,
         ),
@@ -263,7 +269,10 @@ def _by_port(state: str, description: str) -> Panel:
     return lines(
         f"{state.upper()} by port",
         description,
-        Query(most_in_time(8, "tcpstate_sockets", "role, port", f'{ROLE},state="{state}"'), "{{role}} {{port}}"),
+        Query(
+            most_in_time(8, "tcpstate_sockets", "netns, role, port", f'{ROLE},state="{state}"'),
+            "{{netns}} {{role}} {{port}}",
+        ),
         empty=f"No socket was in {state.upper()}.",
         shade=STATES[state],
     )
@@ -289,8 +298,9 @@ HOST = dashboard(
         DATASOURCE,
         variable("job", "Job", "label_values(tcpstate_build_info, job)"),
         variable("instance", "Instance", 'label_values(tcpstate_build_info{job=~"$job"}, instance)', everything=False),
-        variable("role", "Role", f"label_values(tcpstate_sockets{{{HOSTS}}}, role)"),
-        variable("port", "Port", f'label_values(tcpstate_sockets{{{HOSTS},role=~"$role"}}, port)'),
+        namespaces(choosable(f"tcpstate_netns_info{{{HOSTS}}}")),
+        variable("role", "Role", f"label_values(tcpstate_sockets{{{CHOSEN}}}, role)"),
+        variable("port", "Port", f'label_values(tcpstate_sockets{{{CHOSEN},role=~"$role"}}, port)'),
     ),
     links=(
         link_to_dashboard("Fleet", "tcpstate-fleet"),

@@ -80,8 +80,12 @@ def _laid_out(rows: Sequence[Row]) -> list[Json]:
     return found
 
 
-def _query(text: str) -> Json:
-    return {"query": text, "refId": "PrometheusVariableQueryEditor-VariableQuery", "qryType": 1}
+_LABEL_VALUES, _QUERY_RESULT = 1, 3
+"""Kinds of what a variable asks for, as Grafana's editor numbers them."""
+
+
+def _query(text: str, kind: int = _LABEL_VALUES) -> Json:
+    return {"query": text, "refId": "PrometheusVariableQueryEditor-VariableQuery", "qryType": kind}
 
 
 def variable(name: str, label: str, query: str, *, everything: bool = True) -> Json:
@@ -102,6 +106,35 @@ def variable(name: str, label: str, query: str, *, everything: bool = True) -> J
         "current": chosen,
         "options": [],
         "regex": "",
+        "hide": 0,
+    }
+
+
+def namespaces(info: str) -> Json:
+    """The network namespaces that *info*, with a label for the choice, has series for; ``own`` is one of them.
+
+    The exporter's own has no label, so what chooses it is a pattern, which label_values() could not give.
+    """
+    named = f'label_replace({info}, "text", "own", "netns", "")'
+    query = f'query_result(count by (choice, text) (label_replace({named}, "text", "$1", "netns", "(.+)")))'
+    return {
+        **variable("netns", "Netns", query),
+        "query": _query(query, _QUERY_RESULT),
+        "regex": '/choice="(?<value>[^"]+)".*text="(?<text>[^"]+)"/',
+        "allValue": ".*",
+    }
+
+
+def pattern(name: str, chosen: str) -> Json:
+    """A variable that is typed: a regular expression."""
+    return {
+        "name": name,
+        "label": name.capitalize(),
+        "description": "A regular expression; none for the exporter's own.",
+        "type": "textbox",
+        "query": chosen,
+        "current": {"selected": True, "text": chosen, "value": chosen},
+        "options": [{"selected": True, "text": chosen, "value": chosen}],
         "hide": 0,
     }
 

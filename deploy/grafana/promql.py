@@ -6,13 +6,19 @@ from panels import NOT_KNOWN
 
 HOSTS = 'job=~"$job",instance=~"$instance"'
 
+CHOSEN = f'{HOSTS},netns=~"${{netns:pipe}}"'
+"""Of these the network namespaces that are chosen. The exporter's own has no label, so it is chosen by what matches
+nothing, and that must not be escaped."""
+
 _HOSTS_OR_NONE = 'job=~"$job",instance=~"$instance|"'
 
 INSTANCE = "job, instance"
-HOLDER = "job, instance, cgroup, process"
-PLACE = "job, instance, role, port, state"
+SPACE = "job, instance, netns"
+HOLDER = "job, instance, netns, cgroup, process"
+PLACE = "job, instance, netns, role, port, state"
 
-SOCKETS = "tcpstate_sockets"
+WAITING = "netns:tcpstate_mini_sockets:sum"
+"""What counts towards the limit of TIME_WAIT, as the recording rules tell it."""
 
 _EXHAUSTION = '__name__=~"holder:tcpstate_seconds_to_exhaustion:.+"'
 
@@ -26,6 +32,12 @@ def named(expression: str, label: str, name: str, of: str = "") -> str:
     """With one label more, which is the name, and what the label *of* says."""
     found = f'label_replace({expression}, "{label}", "{name}", "", "")'
     return f'label_join({found}, "{label}", " ", "{label}", "{of}")' if of else found
+
+
+def choosable(expression: str) -> str:
+    """With one label more: the value of the variable netns that chooses this network namespace."""
+    copied = f'label_join({expression}, "choice", "", "netns")'
+    return f'label_replace({copied}, "choice", "^$$", "netns", "")'
 
 
 def those_of(expression: str, by: str, wanted: str) -> str:
@@ -52,7 +64,7 @@ def most_in_time(number: int, metric: str, by: str, of: str) -> str:
 
 def holders(name: str) -> str:
     """What is told of those who hold stuck sockets."""
-    return f"max by ({HOLDER}) (tcpstate_holder_{name}{{{HOSTS}}})"
+    return f"max by ({HOLDER}) (tcpstate_holder_{name}{{{CHOSEN}}})"
 
 
 def descriptors_in_use() -> str:
@@ -62,8 +74,8 @@ def descriptors_in_use() -> str:
 def seconds_left() -> str:
     """Until a holder has no descriptors: as the alerts see it, or by its pace where there are no recording rules."""
     none = f"0 * ({descriptors_in_use()} >= 0.99)"
-    recorded = f"min by ({HOLDER}) ({{{_EXHAUSTION},{HOSTS}}})"
-    pace = f"(max by ({HOLDER}) (deriv(tcpstate_holder_stuck_descriptors{{{HOSTS}}}[5m])) > 0)"
+    recorded = f"min by ({HOLDER}) ({{{_EXHAUSTION},{CHOSEN}}})"
+    pace = f"(max by ({HOLDER}) (deriv(tcpstate_holder_stuck_descriptors{{{CHOSEN}}}[5m])) > 0)"
     raw = f"({holders('descriptor_limit')} - {holders('open_descriptors')}) / {pace}"
     ruled = f"holder:tcpstate_stuck_descriptors:last5m{{{HOSTS}}}"
     found = f"({none} or {recorded} or ({raw} unless on ({INSTANCE}) {ruled}))"
@@ -90,7 +102,7 @@ def firing(more: str = "") -> str:
 
 
 def rate(name: str) -> str:
-    return f"sum(rate(tcpstate_{name}_total{{{HOSTS}}}[$__rate_interval]))"
+    return f"sum(rate(tcpstate_{name}_total{{{CHOSEN}}}[$__rate_interval]))"
 
 
 def lost() -> str:
@@ -114,23 +126,23 @@ def _lost(minutes: int) -> Mapping[str, str]:
 
 
 def _increase(name: str, minutes: int) -> str:
-    return f"sum by ({INSTANCE}) (increase(tcpstate_{name}_total{{{HOSTS}}}[{minutes}m]))"
+    return f"sum by ({SPACE}) (increase(tcpstate_{name}_total{{{CHOSEN}}}[{minutes}m]))"
 
 
 def _in_all(kinds: Mapping[str, str]) -> str:
     return " or ".join(named(expression, "what", name) for name, expression in kinds.items())
 
 
-def limits(sockets: str = SOCKETS) -> str:
+def limits(waiting: str) -> str:
     """Shares in use of all limits, by the label "limit", and of these each queue and each holder."""
-    return f"{of_hosts(waiting(sockets))} or {of_queues()} or {of_holders()}"
+    return f"{of_hosts(waiting)} or {of_queues()} or {of_holders()}"
 
 
 def of_hosts(waiting: str) -> str:
-    """Shares of the limits that a host has once; *waiting* are the sockets that count towards that of TIME_WAIT."""
+    """Shares of the limits that a host or a namespace has once; *waiting* are what counts towards that of TIME_WAIT."""
     ports = _one("ephemeral_ports")
     found = {
-        "TIME_WAIT": f"sum by ({INSTANCE}) ({waiting}) / {_one('time_wait_limit')}",
+        "TIME_WAIT": f"sum by ({SPACE}) ({waiting}) / {_one('time_wait_limit')}",
         "local ports to one peer": f"{_one('ephemeral_ports_busiest_destination')} / {ports}",
         "local ports of one address": f"{_one('ephemeral_ports_busiest_address')} / {ports}",
         "orphans": f"{_one('orphan_sockets')} / {_one('orphan_limit')}",
@@ -140,32 +152,36 @@ def of_hosts(waiting: str) -> str:
 
 
 def _one(name: str) -> str:
-    return f"max by ({INSTANCE}) (tcpstate_{name}{{{HOSTS}}})"
+    return f"max by ({SPACE}) (tcpstate_{name}{{{CHOSEN}}})"
 
 
-def in_time_wait(sockets: str = SOCKETS) -> str:
-    return f'{sockets}{{{HOSTS},state="time_wait"}}'
+def in_time_wait(sockets: str) -> str:
+    """Of *sockets* that are told by state, or of sums that are of this one."""
+    return f'{sockets}{{{CHOSEN},state=~"time_wait|"}}'
 
 
-def waiting(sockets: str = SOCKETS) -> str:
+def waiting() -> str:
     """In TIME_WAIT, or in FIN_WAIT2 and closed."""
-    return f'{in_time_wait(sockets)} or tcpstate_fin_wait2_sockets{{{HOSTS},ends_by="fin_timeout"}}'
+    return (
+        f'tcpstate_sockets{{{CHOSEN},state="time_wait"}}'
+        f' or tcpstate_fin_wait2_sockets{{{CHOSEN},ends_by="fin_timeout"}}'
+    )
 
 
 def of_queues() -> str:
     each = named(_queues(), "limit", "accept queue of", "port")
-    return f"max by ({INSTANCE}, limit) ({each})"
+    return f"max by ({SPACE}, limit) ({each})"
 
 
 def of_fullest_queue() -> str:
-    return named(f"max by ({INSTANCE}) ({_queues()})", "limit", "fullest accept queue")
+    return named(f"max by ({SPACE}) ({_queues()})", "limit", "fullest accept queue")
 
 
 def _queues() -> str:
-    waiting = f"max by ({INSTANCE}, port) (tcpstate_accept_queue_sockets{{{HOSTS}}})"
-    return f"{waiting} / (max by ({INSTANCE}, port) (tcpstate_accept_queue_limit{{{HOSTS}}}) > 0)"
+    waiting = f"max by ({SPACE}, port) (tcpstate_accept_queue_sockets{{{CHOSEN}}})"
+    return f"{waiting} / (max by ({SPACE}, port) (tcpstate_accept_queue_limit{{{CHOSEN}}}) > 0)"
 
 
 def of_holders() -> str:
     each = named(descriptors_in_use(), "limit", "descriptors of", "process")
-    return f"max by ({INSTANCE}, limit) ({each})"
+    return f"max by ({SPACE}, limit) ({each})"

@@ -25,9 +25,8 @@ from panels import (
     table,
 )
 from promql import (
+    CHOSEN,
     HOLDER,
-    HOSTS,
-    SOCKETS,
     descriptors_in_use,
     firing,
     first_out,
@@ -58,6 +57,9 @@ STATE = Column(
     mappings=mappings({state: (state, color) for state, color in STATES.items()}),
     width=110,
 )
+
+NETNS = Column("Netns", "netns", width=130)
+"""The network namespace; a dash for the exporter's own."""
 
 _SHORT: Sequence[Json] = [
     {"type": "regex", "options": {"pattern": pattern, "result": {"text": text, "index": place}}}
@@ -115,13 +117,13 @@ def connections_lost() -> Panel:
     )
 
 
-def nearest_limit(sockets: str = SOCKETS) -> Panel:
-    nearest = f"topk(1, max by (limit) ({limits(sockets)}))"
+def nearest_limit(waiting: str) -> Panel:
+    nearest = f"topk(1, max by (netns, limit) ({limits(waiting)}))"
     none = named(f"vector({NOT_KNOWN})", "limit", "limits")
     return stat(
         "Nearest limit",
         "The limit of which most is in use.",
-        Query(f"{nearest} or on () {none}", "{{limit}}", instant=True),
+        Query(f"{nearest} or on () {none}", "{{limit}} {{netns}}", instant=True),
         SHARE,
         words={},
         unit="percentunit",
@@ -144,12 +146,16 @@ def holding(*, most: int, height: int, hosts: Sequence[Column]) -> Panel:
 
 def _holder() -> Sequence[Column]:
     links = [EXPORTER, Link("All that is stuck, by holder", f"{EXPORTER.url}api/v1/stuck?group=holder")]
-    return Column("Process", "process", links=links, width=115), Column("Unit or container", "cgroup", mappings=_SHORT)
+    return (
+        NETNS,
+        Column("Process", "process", links=links, width=115),
+        Column("Unit or container", "cgroup", mappings=_SHORT),
+    )
 
 
 def _descriptors(top: str) -> Sequence[Column]:
-    closed = f"max by ({HOLDER}) (tcpstate_closed_held_sockets{{{HOSTS}}}) > 0"
-    growing = growth("tcpstate_holder_stuck_descriptors", HOLDER, HOSTS)
+    closed = f"max by ({HOLDER}) (tcpstate_closed_held_sockets{{{CHOSEN}}}) > 0"
+    growing = growth("tcpstate_holder_stuck_descriptors", HOLDER, CHOSEN)
     found = (
         Column(
             "Gone in", expression=seconds_left(), unit="s", cell="color-text", steps=LEFT, mappings=_EMPTY, width=95

@@ -49,13 +49,21 @@ def told() -> set[str]:
     return set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
 
 
-def chosen(expression: str, totals: str = "tcpstate_sockets", rate: str = "1m", shown: str = "1h") -> str:
-    """As Grafana asks it with everything chosen."""
+def chosen_sums(expression: str, name: str = "tcpstate_sockets") -> str:
+    return expression.replace("${totals:raw}", name).replace("${waiting:raw}", name)
+
+
+def chosen(
+    expression: str, rate: str = "1m", shown: str = "1h", netns: str = ".*", waiting: str = "tcpstate_sockets"
+) -> str:
+    """As Grafana asks it with everything chosen, or some network namespaces, where there are no recording rules."""
     for name, value in {
-        "${totals:raw}": totals,
+        "${totals:raw}": "tcpstate_sockets",
         "$__rate_interval": rate,
         "$__range": shown,
         "$instance|": ".*",
+        "${waiting:raw}": waiting,
+        "${netns:pipe}": netns,
     }.items():
         expression = expression.replace(name, value)
     return re.sub(r'=~"\$\w+"', '=~".+"', expression)
@@ -134,12 +142,13 @@ def test_a_variable_follows_the_time_and_the_data_source(variable: Json) -> None
     assert variable["datasource"]["uid"] == "${datasource}"
     assert variable["refresh"] == 2
     assert variable["query"]["query"] == variable["definition"]
-    assert re.fullmatch(r"label_values\(\w*(\{.*\})?, \w+\)", variable["definition"])
+    by_label = re.fullmatch(r"label_values\(\w*(\{.*\})?, \w+\)", variable["definition"])
+    assert (by_label is None) == (variable["name"] == "netns")
 
 
 @pytest.mark.parametrize("variable", [pytest.param(one, id=name) for name, one in CHOICES if one["hide"] == 0])
 def test_several_values_of_a_variable_can_be_chosen(variable: Json) -> None:
-    assert (variable["multi"], variable["allValue"]) == (True, ".+")
+    assert (variable["multi"], variable["allValue"]) == (True, ".*" if variable["name"] == "netns" else ".+")
 
 
 def test_everything_can_be_chosen_but_all_hosts_for_their_ports() -> None:
@@ -148,19 +157,19 @@ def test_everything_can_be_chosen_but_all_hosts_for_their_ports() -> None:
         name: {one["name"] for one in dashboard(name)["templating"]["list"] if one["includeAll"]} for name in NAMES
     }
 
-    assert every == {"fleet": {"job", "instance"}, "host": {"job", "role", "port"}}
+    assert every == {"fleet": {"job", "instance"}, "host": {"job", "netns", "role", "port"}}
 
 
-def test_totals_are_those_of_the_rules_if_there_are_any() -> None:
-    [totals] = [one for one in dashboard("fleet")["templating"]["list"] if one["name"] == "totals"]
-    [wanted] = re.findall(r'__name__=~"([^"]+)"', totals["definition"])
+@pytest.mark.parametrize("name", ["totals", "waiting"])
+def test_sums_are_those_of_the_rules_if_there_are_any(name: str) -> None:
+    [sums] = [one for one in dashboard("fleet")["templating"]["list"] if one["name"] == name]
+    [wanted] = re.findall(r'__name__=~"([^"]+)"', sums["definition"])
 
     first, other = wanted.split("|")
-    assert first < other, "Grafana takes the first in the order of the alphabet"
-    assert totals["sort"] == 1
-    assert totals["current"]["value"] == first
     assert first in recorded()
-    assert other in told()
+    assert first < other, "Grafana takes the first in the order of the alphabet"
+    assert sums["sort"] == 1
+    assert sums["current"]["value"] == first
 
 
 @pytest.mark.parametrize("panel", PANELS)
@@ -201,7 +210,7 @@ def test_rows_of_hosts_are_told_apart_by_job_too(panel: Json) -> None:
 
 @pytest.mark.parametrize("expression", TARGETS)
 def test_a_query_is_of_the_chosen_hosts_and_of_rates_where_it_counts(expression: str) -> None:
-    expression = expression.replace("${totals:raw}", "tcpstate_sockets")
+    expression = chosen_sums(expression)
     selectors = re.findall(r"[\w:]*\{[^}]*\}", expression)
     counters = re.findall(r"\w+_total\{", expression)
     unquoted = re.sub(r'"[^"]*"', "", expression)
@@ -235,7 +244,7 @@ def test_prometheus_can_read_each_query(tmp_path: Path) -> None:
 
 def test_nothing_over_time_reads_all_ports_of_all_hosts() -> None:
     over_time = [
-        target["expr"].replace("${totals:raw}", "totals")
+        chosen_sums(target["expr"], "sums")
         for panel in panels("fleet")
         if panel["type"] not in OF_NOW
         for target in panel["targets"]
@@ -304,7 +313,9 @@ def test_from_a_port_of_the_fleet_one_gets_to_this_port() -> None:
     assert url.startswith("/d/tcpstate-host?")
     assert re.findall(r"var-(\w+)=\$\{([^}]+)\}", url) == [
         ("datasource", "datasource"),
-        *((name, f"__data.fields.{name}") for name in ("job", "instance", "role", "port")),
+        *((name, f"__data.fields.{name}") for name in ("job", "instance")),
+        ("netns", "__data.fields.choice"),
+        *((name, f"__data.fields.{name}") for name in ("role", "port")),
     ]
     assert url.endswith("&${__url_time_range}")
 
@@ -341,6 +352,17 @@ def shown(name: str, folder: Path, *holders: Holder, is_up: bool = True) -> list
 
 def said(seen: Mapping[str, Values], expressions: Sequence[str], folder: Path) -> list[float]:
     """What each of the *expressions* is in the end: promtool knows what it should be, or says what it is."""
+    found = _answered(seen, expressions, folder)
+    return [float(one) for one in re.findall(r"got:\s*\{\} (\S+)", found)]
+
+
+def answers(seen: Mapping[str, Values], expression: str, folder: Path) -> list[str]:
+    """The series that the expression has in the end, as text."""
+    [found] = re.findall(r"got:(.*?)$", _answered(seen, [expression], folder), re.MULTILINE)
+    return sorted(re.findall(r"\{[^{}]*\} \S+", found))
+
+
+def _answered(seen: Mapping[str, Values], expressions: Sequence[str], folder: Path) -> str:
     wrong = [{"labels": '{is="wrong"}', "value": 0}]
     tests = [{"expr": expression, "eval_time": "7200s", "exp_samples": wrong} for expression in expressions]
     told = [{"series": name, "values": " ".join(words(values))} for name, values in seen.items()]
@@ -353,7 +375,7 @@ def said(seen: Mapping[str, Values], expressions: Sequence[str], folder: Path) -
     path = folder / "said.yml"
     path.write_text(yaml.safe_dump(file, width=10**9))
     done = subprocess.run(["promtool", "test", "rules", path], capture_output=True, text=True, check=False)
-    return [float(one) for one in re.findall(r"got:\s*\{\} (\S+)", done.stdout + done.stderr)]
+    return done.stdout + done.stderr
 
 
 def words(values: Values) -> Iterator[str]:
@@ -403,6 +425,64 @@ def test_who_has_no_descriptor_left_does_not_grow_and_is_not_well(name: str, tmp
 def test_what_the_exporter_does_not_know_is_not_said_to_be_far(name: str, tmp_path: Path) -> None:
     """A number that stands has no pace, not even if the limit of the rules is assumed."""
     assert shown(name, tmp_path, Holder(burst(50), knows_descriptors=False)) == [50, 0, -2]
+
+
+ALL, OWN = ".*", "^$"
+"""What is put in for the variable netns where all are chosen, and for the exporter's own, which has no label."""
+
+
+def of_namespaces(name: str, of: Mapping[str, float], **labels: str) -> dict[str, Values]:
+    """Series of a host that have not changed for two hours, by the name of the namespace."""
+    return {
+        series(name, **HOST, **({"netns": netns} if netns else {}), **labels): [value] * 481
+        for netns, value in of.items()
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("choice", "stuck"), [(ALL, 7), (OWN, 1), ("shop/web-0", 2), ("^$|lab", 5), ("gone", 0)])
+def test_what_is_shown_is_of_the_namespaces_that_are_chosen(
+    name: str, choice: str, stuck: float, tmp_path: Path
+) -> None:
+    leaks = {"": 1.0, "shop/web-0": 2.0, "lab": 4.0}
+    seen = of_namespaces("tcpstate_stuck_sockets", leaks, role="server", port="80", state="close_wait")
+    [panel] = [panel for panel in panels(name) if panel["title"] == "Stuck sockets"]
+
+    asked = chosen(panel["targets"][0]["expr"], netns=choice)
+    assert said(seen | of_namespaces("tcpstate_up", {"": 1.0}), [asked], tmp_path) == [stuck]
+
+
+def variable_of_host(name: str) -> Json:
+    [found] = [one for one in dashboard("host")["templating"]["list"] if one["name"] == name]
+    return dict(found)
+
+
+def test_each_namespace_can_be_chosen_by_its_name_and_the_own_as_such(tmp_path: Path) -> None:
+    variable = variable_of_host("netns")
+    query = chosen(variable["definition"].removeprefix("query_result(").removesuffix(")"))
+    seen = of_namespaces("tcpstate_netns_info", {"": 1.0, "shop/web-0": 1.0})
+
+    found = answers(seen, query, tmp_path)
+
+    pattern = variable["regex"].strip("/").replace("(?<", "(?P<")
+    matched = [one.groupdict() for text in found if (one := re.search(pattern, text))]
+    assert matched == [{"text": "own", "value": OWN}, {"text": "shop/web-0", "value": "shop/web-0"}]
+
+
+FULLEST = {"fleet": "The fullest host of each limit", "host": "How much of each limit is in use"}
+
+
+@pytest.mark.parametrize("waiting", ["tcpstate_sockets", "netns:tcpstate_mini_sockets:sum"])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_limit_of_a_namespace_is_for_its_own_sockets(name: str, waiting: str, tmp_path: Path) -> None:
+    sockets = of_namespaces(
+        "tcpstate_sockets", {"": 100.0, "shop/web-0": 300.0}, role="server", port="80", state="time_wait"
+    )
+    limits = of_namespaces("tcpstate_time_wait_limit", {"": 1000.0, "shop/web-0": 400.0})
+    [panel] = [panel for panel in panels(name) if panel["title"] == FULLEST[name]]
+    asked = [f"max({chosen(panel['targets'][0]['expr'], netns=netns, waiting=waiting)})" for netns in (ALL, OWN)]
+
+    assert said(sockets | limits, asked, tmp_path) == [0.75, 0.1]
 
 
 @pytest.fixture(scope="module")
@@ -467,7 +547,8 @@ def test_the_holder_is_told_with_its_descriptors(leaking_host: Process) -> None:
 @pytest.mark.kernel
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_each_variable_has_values(variable: Json, leaking_host: Process) -> None:
-    metric = re.sub(r'=~"\$\w+"', '=~".+"', variable["definition"].removeprefix("label_values("))
-    selector, label = metric.removesuffix(")").rsplit(", ", 1)
+    if variable["name"] == "netns":  # of the own alone nothing is told
+        return
+    selector, label = chosen(variable["definition"].removeprefix("label_values(")).removesuffix(")").rsplit(", ", 1)
 
     assert {labels[label] for labels, _ in query(leaking_host, selector)}
