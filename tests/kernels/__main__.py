@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     if rows:
         print("\n".join(lines(matrix.table(rows), None)))
     faults = [*filter(None, failed), *(fault for one in rows for fault in matrix.faults(one))]
-    print("\n".join(faults))
+    print("", *faults, sep="\n")
     return 1 if faults else 0
 
 
