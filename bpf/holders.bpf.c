@@ -28,12 +28,11 @@ struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 16384); __type(key
 static __always_inline __u32 number(struct task_struct *task)
 {
 	struct task_struct *reader = bpf_get_current_task_btf();
-	struct pid *pid = task->group_leader->thread_pid;
-	__u32 level = BPF_CORE_READ(reader, thread_pid, level), found = 0;
-	__u64 at = (__u64)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
+	__u64 pid = (__u64)BPF_CORE_READ(task, group_leader, thread_pid), level = BPF_CORE_READ(reader, thread_pid, level);
+	__u64 at = pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
+	__u32 found = 0;
 
-	if (pid)
-		bpf_probe_read_kernel(&found, sizeof(found), (void *)(at + bpf_core_field_offset(struct upid, nr)));
+	bpf_probe_read_kernel(&found, sizeof(found), (void *)(at + bpf_core_field_offset(struct upid, nr)));
 	return found;
 }
 

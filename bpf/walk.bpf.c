@@ -57,7 +57,9 @@ struct record {
 #define SPARE 1024		/* of these, for what all ports are counted under that have no row */
 #define DESTINATIONS 16384
 #define FIRST_COME 8192		/* of these; the others are kept for those that have more sockets */
-#define PAIRS_MOST 8192
+#define PAIRS_MOST 16384
+#define OWN_PAIRS 8192		/* of these, our own namespace may have so many, */
+#define OTHERS_PAIRS 1024	/* and each of the others */
 #define ADDRESSES 1024
 #define BITMAPS 64
 TABLE(service, struct service, SERVICES);
@@ -100,7 +102,7 @@ struct walk {
 	__u64 table, bucket, buckets, stride, node, passed, here, deadline, only, at, ring, ops, sought, found;
 	__u64 plain[2];		/* struct proto that have no MPTCP, for IPv4 and IPv6 */
 	struct address address;	/* the last one that was met, and its row */
-	__u32 address_row, options, is_late, inum;
+	__u32 address_row, options, is_late, own;
 } walk;
 
 /* ---- loads ---- */
@@ -255,27 +257,34 @@ int list_namespaces(__u64 *ctx)
 
 /* ---- rows ---- */
 
-/* The count of the key; 0 if it has none, and there are at least so many rows. Inlined, since each table has types of its own. */
-static __always_inline __u64 *row(void *index, void *keys, void *counts, const void *key, __u32 size, __u32 *used, __u32 most, __u32 *place)
+/* Inlined, since each table has types of its own. The count of the key, and its row; 0 if it has none. */
+static __always_inline __u64 *find(void *index, void *counts, const void *key, __u32 *place)
 {
-	__u32 *known = bpf_map_lookup_elem(index, key), at;
+	__u32 *known = bpf_map_lookup_elem(index, key);
 
-	if (known)
-		at = *known;
-	else {
-		at = *used;
-		void *new = at < most ? bpf_map_lookup_elem(keys, &at) : 0;
-
-		if (!new || bpf_map_update_elem(index, key, &at, BPF_NOEXIST))
-			return 0;
-		__builtin_memcpy(new, key, size);
-		*used = at + 1;
-	}
-	*place = at;
-	return bpf_map_lookup_elem(counts, &at);
+	if (!known)
+		return 0;
+	*place = *known;
+	return bpf_map_lookup_elem(counts, place);
 }
-#define ROW(name, key, most, place) \
-	row(&name##_index, &name##_keys, &name##_counts, key, sizeof(*(key)), &walk.ROWS_##name, most, place)
+
+/* The same of a key that has no row yet; 0 if so many are used already. */
+static __always_inline __u64 *add(void *index, void *keys, void *counts, const void *key, __u32 size, __u32 *used, __u32 most, __u32 *place)
+{
+	__u32 at = *used;
+	void *new = at < most ? bpf_map_lookup_elem(keys, &at) : 0;
+
+	if (!new || bpf_map_update_elem(index, key, &at, BPF_NOEXIST))
+		return 0;
+	__builtin_memcpy(new, key, size);
+	*used = at + 1;
+	*place = at;
+	return bpf_map_lookup_elem(counts, place);
+}
+#define FIND(name, key, place) find(&name##_index, &name##_counts, key, place)
+#define ADD(name, key, most, place) \
+	add(&name##_index, &name##_keys, &name##_counts, key, sizeof(*(key)), &walk.ROWS_##name, most, place)
+#define FIND_OR_ADD(name, key, most, place) (FIND(name, key, place) ?: ADD(name, key, most, place))
 #define ROWS_service services
 #define ROWS_target targets
 #define ROWS_pair pairs
@@ -284,11 +293,11 @@ static __always_inline __u64 *row(void *index, void *keys, void *counts, const v
 static __noinline int count_service(struct service *service)
 {
 	__u32 place;
-	__u64 *count = ROW(service, service, SERVICES - SPARE, &place);
+	__u64 *count = FIND_OR_ADD(service, service, SERVICES - SPARE, &place);
 
 	if (!count) {
 		service->port = 0;
-		count = ROW(service, service, SERVICES, &place);
+		count = FIND_OR_ADD(service, service, SERVICES, &place);
 	}
 	if (count)
 		++*count;
@@ -297,16 +306,25 @@ static __noinline int count_service(struct service *service)
 	return 0;
 }
 
+/* The pair of a namespace without ports counts how many others the namespace has, also those for which there is no room. */
 static __noinline int count_pair(__u32 inum, __u32 local, __u32 remote)
 {
-	struct pair pair = {.inum = inum, .local = local, .remote = remote};
-	__u32 place;
-	__u64 *count = ROW(pair, &pair, PAIRS_MOST, &place);
+	struct pair all = {.inum = inum}, pair = {.inum = inum, .local = local, .remote = remote};
+	__u32 place, most = inum == walk.own ? OWN_PAIRS : OTHERS_PAIRS;
+	__u64 *count = FIND(pair, &pair, &place);
 
+	if (!count) {
+		__u64 *pairs = FIND_OR_ADD(pair, &all, PAIRS_MOST, &place);
+
+		if (!pairs)
+			return 0;
+		if (++*pairs <= most)
+			count = ADD(pair, &pair, PAIRS_MOST, &place);
+		if (!count)
+			*pairs = most + 1;
+	}
 	if (count)
 		++*count;
-	else
-		walk.pairs = PAIRS_MOST + 1;	/* too many: what there is is of no use */
 	return 0;
 }
 
@@ -335,7 +353,7 @@ static __always_inline __u32 row_of_address(__u32 inum, const __u64 local[2])
 		return walk.address_row;
 	struct address address = {.inum = inum, .local = {local[0], local[1]}};
 	__u32 known = walk.addresses;
-	__u64 *count = ROW(address, &address, ADDRESSES, &place);
+	__u64 *count = FIND_OR_ADD(address, &address, ADDRESSES, &place);
 
 	if (!count)
 		return NONE;
@@ -383,7 +401,7 @@ static __always_inline void count_in_sketch(struct destination *of)
 
 	if (sockets < OFTEN)
 		return;
-	__u64 *count = ROW(target, of, DESTINATIONS, &place);
+	__u64 *count = FIND_OR_ADD(target, of, DESTINATIONS, &place);
 
 	if (count)
 		*count = sockets;
@@ -396,7 +414,7 @@ static __noinline int count_dialled(__u64 sk, __u32 inum, __u32 local)
 	__u32 place;
 
 	addresses(sk, to.local, to.remote);
-	__u64 *count = ROW(target, &to, FIRST_COME, &place);
+	__u64 *count = FIND_OR_ADD(target, &to, FIRST_COME, &place);
 
 	if (count)
 		++*count;
@@ -785,7 +803,10 @@ static __always_inline void begin(__u64 bucket, __u64 skip, __u64 budget, __u32 
 	walk.bucket = bucket;
 	walk.skip = skip;
 	walk.options = options;
-	walk.only = options & EVERYWHERE ? 0 : own_namespace();
+	__u64 own = own_namespace();
+
+	walk.only = options & EVERYWHERE ? 0 : own;
+	walk.own = GET(net, own, ns.inum);
 	walk.jiffies = bpf_jiffies64();
 	walk.now = bpf_ktime_get_ns();
 	walk.deadline = walk.now + budget;

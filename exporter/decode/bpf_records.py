@@ -162,8 +162,14 @@ def services(content: bytes) -> list[tuple[Netns, Counted]]:
 
 
 def pairs(content: bytes) -> list[tuple[Netns, tuple[int, int]]]:
-    """Local and remote port."""
+    """Local and remote port; or ALL_PAIRS."""
     return [(inum, (local, remote)) for inum, local, remote in _PAIR.iter_unpack(content)]
+
+
+ALL_PAIRS = (0, 0)
+"""Counts the pairs that a namespace has."""
+MOST_PAIRS, MOST_PAIRS_ELSEWHERE = 8192, 1024
+"""For how many there is room, in our own namespace and in each other one."""
 
 
 def addresses(content: bytes) -> list[tuple[Netns, bytes]]:

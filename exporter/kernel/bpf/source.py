@@ -13,11 +13,11 @@ from functools import partial
 from typing import TypeVar
 
 from exporter.decode import bpf_records
-from exporter.decode.bpf_records import NamespaceTold, Netns, Told
+from exporter.decode.bpf_records import ALL_PAIRS, MOST_PAIRS, MOST_PAIRS_ELSEWHERE, NamespaceTold, Netns, Told
 from exporter.errors import ReadFailed, SourceUnavailable
 from exporter.kernel.bpf import skeletons
 from exporter.kernel.bpf.calls import BpfError
-from exporter.kernel.bpf.walk import EVERYWHERE, PAIRS, PAIRS_FORM, PORTS, Slice, Walk
+from exporter.kernel.bpf.walk import EVERYWHERE, PAIRS, PORTS, Slice, Walk
 from exporter.tcp.namespaces import OWN
 from exporter.tcp.reading import NOTHING_BESIDES, Asked, Batch, Counts, Kept, Reading
 from exporter.tcp.sockets import Listener
@@ -136,17 +136,23 @@ def _kept(pieces: Sequence[Slice]) -> Kept:
 
 def _counts(walk: Walk, asked: Asked, own: Netns) -> Iterator[Counts]:
     sockets, destinations = _by_netns(walk.services.rows()), _by_netns(walk.targets.rows())
+    pairs = _by_netns(walk.pairs.rows()) if asked.pairs else {}
     ports = _ports_in_use(walk) if asked.ports_in_use else {}
-    has_pairs = asked.pairs and walk.pairs.used <= PAIRS_FORM.rows
-    pairs = _by_netns(walk.pairs.rows()) if has_pairs else {}
     for inum in sockets.keys() | destinations.keys() | pairs.keys():
         yield Counts(
-            sockets[inum],
+            sockets.get(inum, {}),
             OWN if inum == own else inum,
-            destinations[inum],
+            destinations.get(inum, {}),
             ports.get(inum, 0) if asked.ports_in_use else None,
-            pairs[inum] if has_pairs else None,
+            _all_pairs(pairs.get(inum, {}), MOST_PAIRS if inum == own else MOST_PAIRS_ELSEWHERE)
+            if asked.pairs
+            else None,
         )
+
+
+def _all_pairs(pairs: dict[tuple[int, int], int], most: int) -> Mapping[tuple[int, int], int] | None:
+    """None if there was no room for *most* of them, or if these are too many."""
+    return pairs if pairs.pop(ALL_PAIRS, 0) <= most else None
 
 
 Key = TypeVar("Key")

@@ -55,9 +55,15 @@ class Table(Generic[Key]):
 
     def clear(self) -> None:
         """Set all counts to 0, and forget the keys if that is of use."""
-        if self._is_worn():
-            self.forget()
+        is_worn = self._is_worn()
         self._counts[: _COUNT * self._end] = bytes(_COUNT * self._end)
+        if is_worn:
+            self._forget()
+
+    def empty(self) -> None:
+        """Forget all keys."""
+        self._counts[: _COUNT * self._end] = bytes(_COUNT * self._end)
+        self._forget()
 
     def _is_worn(self) -> bool:
         if self.used < self._form.rows * 3 // 4:
@@ -65,8 +71,7 @@ class Table(Generic[Key]):
         counts = self.counts()
         return 2 * counts.count(0) >= len(counts)
 
-    def forget(self) -> None:
-        """Take all keys away."""
+    def _forget(self) -> None:
         for _ in self._index.drain():
             pass
         self._state[self._used_at] = bpf_records.NO_ROWS

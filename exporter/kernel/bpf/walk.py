@@ -23,7 +23,7 @@ _FIRST_COME = 8192
 
 SERVICES = Form("service", bpf_records.SERVICE, 32_768, bpf_records.services)
 TARGETS = Form("target", bpf_records.DESTINATION, 16_384, bpf_records.destinations)
-PAIRS_FORM = Form("pair", bpf_records.PAIR, 8192, bpf_records.pairs)
+PORT_PAIRS = Form("pair", bpf_records.PAIR, 16_384, bpf_records.pairs)
 ADDRESSES = Form("address", bpf_records.ADDRESS, 1024, bpf_records.addresses)
 
 
@@ -46,7 +46,7 @@ class Walk:
         self._namespaces = memory(made.maps["namespaces"], bpf_records.NAMESPACE * _NAMESPACES)
         self._sketch = memory(made.maps["sketch"], _SKETCH)
         self.services, self.targets = Table(made, self._state, SERVICES), Table(made, self._state, TARGETS)
-        self.pairs, self.addresses = Table(made, self._state, PAIRS_FORM), Table(made, self._state, ADDRESSES)
+        self.pairs, self.addresses = Table(made, self._state, PORT_PAIRS), Table(made, self._state, ADDRESSES)
         self.bitmaps = Bitmaps(made, ADDRESSES.rows)
 
     def namespaces(self) -> Sequence[NamespaceTold]:
@@ -66,10 +66,10 @@ class Walk:
         self._listeners.fill(bpf_records.listener_keys(services), bytes(len(services)))
         if self.targets.used > _FIRST_COME:
             self._sketch[:_SKETCH] = bytes(_SKETCH)
-        self.pairs.forget()
         self._give_bitmaps()
-        for table in (self.services, self.targets, self.pairs, self.addresses):
+        for table in (self.services, self.targets, self.addresses):
             table.clear()
+        self.pairs.empty()
 
     def _give_bitmaps(self) -> None:
         """To the addresses that had most sockets, where there are too many."""
