@@ -40,6 +40,10 @@ kernels: $(VENV)/.test
 	tests/system-packages kernels
 	$(BIN)/python -m tests.kernels $(ARGS)
 
+# From a leak to the page, with Debian's Prometheus and Alertmanager, until Ctrl-C
+demo: $(VENV)/.run
+	@exec $(BIN)/python deploy/demo/demo.py
+
 # The image, by docker or who takes its arguments: make image ENGINE=podman ARGS="--format docker --build-arg BASE=..."
 # (podman leaves out the health check in its own format).
 ENGINE ?= docker
