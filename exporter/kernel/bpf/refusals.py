@@ -6,18 +6,17 @@ there is told.
 
 import errno
 import os
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter.decode import proc_status
 from exporter.decode.proc_status import Capability, Privileges
+from exporter.decode.release import release
+from exporter.kernel import privileges
 from exporter.kernel.bpf.calls import LOADING, BpfError
 
 NEEDED = (5, 17)
 """The first Linux that has all that the programs call."""
-NEEDED_CAPABILITIES = (Capability.BPF, Capability.PERFMON)
 
 _ENOTSUPP = 524
 """The kernel's own number, which errno does not know."""
@@ -47,7 +46,7 @@ def refusal(error: BpfError) -> str:
 def _host() -> _Host:
     return _Host(
         os.uname().release,
-        proc_status.privileges(_text("/proc/thread-self/status")),
+        privileges.held(),
         _text(_LOCKDOWN),
         Path(_BTF).exists(),
         _text(_JIT).strip(),
@@ -60,8 +59,8 @@ def _no_call(_: _Host, error: BpfError) -> str:
 
 
 def _too_old(host: _Host, _: BpfError) -> str:
-    numbers = tuple(map(int, re.findall(r"\d+", host.release)[:2]))
-    return f"Linux {host.release} is too old, {'.'.join(map(str, NEEDED))} is needed" if numbers < NEEDED else ""
+    is_old = release(host.release) < NEEDED
+    return f"Linux {host.release} is too old, {'.'.join(map(str, NEEDED))} is needed" if is_old else ""
 
 
 def _in_user_namespace(host: _Host, error: BpfError) -> str:
@@ -71,7 +70,7 @@ def _in_user_namespace(host: _Host, error: BpfError) -> str:
 def _no_privilege(host: _Host, _: BpfError) -> str:
     if host.privileges.has(Capability.SYS_ADMIN):
         return ""
-    missing = [each.label for each in NEEDED_CAPABILITIES if not host.privileges.has(each)]
+    missing = [each.label for each in privileges.FOR_BPF if not host.privileges.has(each)]
     return f"{' and '.join(missing)} missing" if missing else ""
 
 

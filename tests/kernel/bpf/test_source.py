@@ -1,9 +1,9 @@
 """The source that counts inside the kernel, beside sock_diag: the same of the same sockets."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -35,7 +35,7 @@ def own() -> Iterator[Bpf]:
 
 
 def number(place: Namespace) -> int:
-    return os.stat(f"/run/netns/{place.name}").st_ino
+    return Path("/run/netns", place.name).stat().st_ino
 
 
 def by_sock_diag(place: Namespace) -> Told:

@@ -12,7 +12,7 @@ from exporter.tcp.reading import Asked, Batch, Bulk, Columns, Counts, Kept, Look
 from exporter.tcp.roles import DIALLED, FIRST_LISTENING, Roles
 from exporter.tcp.sockets import ROLES, Listener, Origin, Role, Socket
 from exporter.tcp.states import State
-from exporter.tcp.tally import Destinations, LocalPorts, Tally, dialled
+from exporter.tcp.tally import LocalPorts, Tally, dialled
 
 
 class Told(NamedTuple):
@@ -80,7 +80,7 @@ def _look_through(columns: Columns, roles: Roles, found: Told, ports: LocalPorts
 
 def _plain(reading: Reading, rows: Lookups, netns: int) -> Iterable[Socket]:
     """Connections of several subflows come once for each from one source, so all come once."""
-    sockets = [reading.socket(key) for key in rows.keys()]
+    sockets = [reading.socket(key) for key in rows.keys()]  # noqa: SIM118 - no mapping
     here = [_bare(one) for one in sockets if one.netns == netns]
     return chain((one for one in here if not one.is_mptcp), {one for one in here if one.is_mptcp})
 
