@@ -127,8 +127,8 @@ def _number_faults(node: yaml.ScalarNode, path: str) -> Iterator[Fault]:
         return
     try:
         SafeConstructor().construct_object(node)
-    except (ValueError, OverflowError) as error:
-        yield Fault(path, f"expected a number or a date, found {node.value!r}: {error}")
+    except (ValueError, OverflowError):
+        yield Fault(path, f"expected a number or a date, found {node.value!r}")
 
 
 def _inside(node: yaml.Node, path: str) -> Iterator[tuple[yaml.Node | None, str, yaml.Node]]:

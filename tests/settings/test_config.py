@@ -42,9 +42,7 @@ INVALID = {
         "ports.max: expected once, found again in line 4",
         "interval: expected once, found again in line 5",
     ],
-    "date-that-is-none": [
-        "interval: expected a number or a date, found '2001-13-45': month must be in 1..12",
-    ],
+    "date-that-is-none": ["interval: expected a number or a date, found '2001-13-45'"],
     "duration-too-long": [f"interval: {_DURATION} '2h'"],
     "duration-much-too-long": [f"interval: {_DURATION} '999999999999999999999999h'"],
     "duration-too-short": [f"interval: {_DURATION} '50ms'"],
