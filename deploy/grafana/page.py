@@ -115,8 +115,8 @@ def namespaces(info: str) -> Json:
 
     The exporter's own has no label, so what chooses it is a pattern, which label_values() could not give.
     """
-    named = f'label_replace({info}, "text", "own", "netns", "")'
-    query = f'query_result(count by (choice, text) (label_replace({named}, "text", "$1", "netns", "(.+)")))'
+    named = f'label_replace(label_join({info}, "text", "", "netns"), "text", "own", "netns", "")'
+    query = f"query_result(count by (choice, text) ({named}))"
     return {
         **variable("netns", "Netns", query),
         "query": _query(query, _QUERY_RESULT),

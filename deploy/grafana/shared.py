@@ -58,7 +58,7 @@ STATE = Column(
     width=110,
 )
 
-NETNS = Column("Netns", "netns", width=130)
+NETNS = Column("Netns", "netns")
 """The network namespace; a dash for the exporter's own."""
 
 _SHORT: Sequence[Json] = [
@@ -118,12 +118,12 @@ def connections_lost() -> Panel:
 
 
 def nearest_limit(waiting: str) -> Panel:
-    nearest = f"topk(1, max by (netns, limit) ({limits(waiting)}))"
+    nearest = f"topk(1, max by (limit) ({limits(waiting)}))"
     none = named(f"vector({NOT_KNOWN})", "limit", "limits")
     return stat(
         "Nearest limit",
         "The limit of which most is in use.",
-        Query(f"{nearest} or on () {none}", "{{limit}} {{netns}}", instant=True),
+        Query(f"{nearest} or on () {none}", "{{limit}}", instant=True),
         SHARE,
         words={},
         unit="percentunit",
