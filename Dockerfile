@@ -1,3 +1,19 @@
+# It counts the sockets of the network namespace that it runs in, as nobody, without capabilities, and writes nothing:
+#
+#   docker run --network host --read-only --cap-drop ALL tcp-state-exporter
+#
+# What else of the host buys what:
+#
+#   --volume /sys/fs/cgroup:/sys/fs/cgroup:ro    the cgroups that hold stuck sockets: unit or container; the cgroup namespace
+#                                                may be its own
+#   --pid host besides                           their processes, where all of a cgroup have the same name, and how many
+#                                                descriptors these have open (Linux 6.2)
+#   --user 0 --cap-add SYS_PTRACE                every process; capabilities that are added for another user than root are
+#   --cap-add DAC_READ_SEARCH besides            never effective in Docker
+#   --user 0 --cap-add BPF --cap-add PERFMON     the sockets of every network namespace (namespaces: all), with Docker from
+#                                                23 on; both are dropped when the program is loaded
+#   --volume /var/log/pods:/var/log/pods:ro      and the names of the pods that these are
+#
 # The base needs Python 3.11 or newer with venv and pip, and the runtime the same Python at the same path; both are
 # arguments, so that they can be any that you trust.
 ARG BASE=python:3.13-slim-trixie

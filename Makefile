@@ -56,6 +56,14 @@ image:
 kubernetes:
 	$(PYTHON) deploy/kubernetes/prometheus_rule.py
 
+# The Helm chart as helm package makes it, with files in place of the links to ours
+CHART := deploy/kubernetes/helm/tcp-state-exporter
+DIST ?= dist
+chart:
+	@mkdir -p $(DIST)
+	tar --create --gzip --dereference --sort=name --owner=0 --group=0 --numeric-owner --directory=$(dir $(CHART)) \
+	    --file=$(DIST)/tcp-state-exporter-$$(sed -n 's/^version: //p' $(CHART)/Chart.yaml).tgz tcp-state-exporter
+
 $(VENV)/.run: pyproject.toml constraints.txt $(SOURCES)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --require-hashes --requirement constraints.txt
