@@ -6,10 +6,12 @@ and, from Linux 5.19 on, nothing later.
 """
 
 import errno
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 from exporter.decode import bpf_records
@@ -17,15 +19,21 @@ from exporter.decode.bpf_records import ALL_PAIRS, MOST_PAIRS, MOST_PAIRS_ELSEWH
 from exporter.errors import ReadFailed, SourceUnavailable
 from exporter.kernel.bpf import skeletons
 from exporter.kernel.bpf.calls import BpfError
+from exporter.kernel.bpf.proof import Chosen, Seen, proved, seen
 from exporter.kernel.bpf.walk import EVERYWHERE, PAIRS, PORTS, Slice, Walk
+from exporter.kernel.limits import ephemeral
+from exporter.kernel.sock_diag import SockDiag
+from exporter.kernel.source import Source
 from exporter.tcp.namespaces import OWN
-from exporter.tcp.reading import NOTHING_BESIDES, Asked, Batch, Counts, Kept, Reading
+from exporter.tcp.reading import NOTHING_BESIDES, Asked, Counts, Kept, Reading
 from exporter.tcp.sockets import Listener
 
 MOST_SERVICES = 8192
 """Ports that are told to the program as services'; as many are left for those that listen."""
 TOGETHER = 1 << 17
 """Bytes of records at least, of several slices, that are handed over together."""
+PROOF_SECONDS = 3600.0
+"""Between two comparisons with sock_diag."""
 _FORBIDDEN = {errno.EPERM, errno.EACCES, errno.ENOSYS}
 
 
@@ -34,9 +42,11 @@ class Bpf:
 
     name = "bpf"
 
-    def __init__(self, *, everywhere: bool = True) -> None:
-        self._everywhere = everywhere
+    def __init__(self, *, everywhere: bool = True, witness: Callable[[], Source] = SockDiag) -> None:
+        self._everywhere, self._witness = everywhere, witness
         self._walk: Walk | None = None
+        self._proof_due = -math.inf
+        self._refuted = ""
         self.strays = 0
         """Chains of sockets that all readings together have left unawares, with a socket that moved."""
         self.lost = 0
@@ -53,28 +63,55 @@ class Bpf:
     def reading(self, asked: Asked = NOTHING_BESIDES) -> Iterator[Reading]:
         """See ``Source.reading``."""
         self.prepare()
+        walk = self._walk
+        assert walk is not None  # noqa: S101 - it has been prepared
         try:
-            yield self._reading(self._prepared, asked)
+            self._prove(walk, asked.now)
+            yield self._reading(walk, asked, everywhere=self._everywhere)
         except BpfError as error:
             raise (SourceUnavailable if error.number in _FORBIDDEN else ReadFailed)(f"bpf: {error}") from error
 
-    @property
-    def _prepared(self) -> Walk:
-        assert self._walk is not None  # noqa: S101 - whoever asks has prepared it
-        return self._walk
+    def _prove(self, walk: Walk, now: float) -> None:
+        """Once in a while, and once found wrong never again believed. Raises SourceUnavailable and SampleError."""
+        if now >= self._proof_due and not self._refuted:
+            self._refuted = self._timers_unknown(walk) or self._ports_differ(walk) or self._sockets_differ(walk)
+            self._proof_due = now + PROOF_SECONDS
+        if self._refuted:
+            raise SourceUnavailable(f"bpf tells otherwise than the kernel: {self._refuted}")
 
-    def _reading(self, walk: Walk, asked: Asked) -> Reading:
+    @staticmethod
+    def _timers_unknown(walk: Walk) -> str:
+        walk.namespaces()
+        return "" if walk.knows_timers else "the timers of sockets are not where they are looked for"
+
+    @staticmethod
+    def _ports_differ(walk: Walk) -> str:
+        found, expected = walk.namespaces()[0].limits.ephemeral, ephemeral()
+        return "" if expected in {None, found} else f"local ports {found}, where /proc/sys tells {expected}"
+
+    def _sockets_differ(self, walk: Walk) -> str:
+        with closing(self._witness()) as witness:
+
+            def by_witness(chosen: Chosen) -> Seen:
+                with witness.reading() as reading:
+                    return seen(reading, chosen)
+
+            return proved(
+                by_witness, lambda chosen: seen(self._reading(walk, NOTHING_BESIDES, everywhere=False), chosen)
+            )
+
+    def _reading(self, walk: Walk, asked: Asked, *, everywhere: bool) -> Reading:
         here, *others = namespaces = walk.namespaces()
-        if not walk.knows_timers:
-            raise SourceUnavailable("the timers of this kernel's sockets are not where they are looked for")
         walk.begin(self._services(asked, here.inum))
+        tables = _tables(namespaces) if everywhere else (here.inum,)
+        options = EVERYWHERE * everywhere | PAIRS * asked.pairs | PORTS * asked.ports_in_use
         return Reading(
-            list(self._listeners(walk, here.inum)),
-            self._batches(walk, asked, namespaces),
+            list(self._listeners(walk, options, here.inum)),
+            chain(self._kept(walk, options, tables), _counts(walk, asked, here.inum)),
             partial(bpf_records.socket, own=here.inum),
             shows_inodes=False,
-            elsewhere={other.inum: other.limits for other in others} if self._everywhere else {},
-            namespaces_missed=0 if self._everywhere else None,
+            elsewhere={other.inum: other.limits for other in others} if everywhere else {},
+            namespaces_missed=0 if everywhere else None,
         )
 
     def _services(self, asked: Asked, own: Netns) -> Sequence[tuple[Netns, int]]:
@@ -87,35 +124,24 @@ class Bpf:
         self.lost += max(0, len(found) - MOST_SERVICES)
         return found[:MOST_SERVICES]
 
-    def _options(self, asked: Asked) -> int:
-        return EVERYWHERE * self._everywhere | PAIRS * asked.pairs | PORTS * asked.ports_in_use
-
-    def _listeners(self, walk: Walk, own: Netns) -> Iterator[Listener]:
-        for told, records in walk.slices(EVERYWHERE * self._everywhere, listening=True):
+    def _listeners(self, walk: Walk, options: int, own: Netns) -> Iterator[Listener]:
+        for told, records in walk.slices(options, listening=True):
             self._note(told)
             yield from bpf_records.listeners(records, own)
 
-    def _batches(self, walk: Walk, asked: Asked, namespaces: Sequence[NamespaceTold]) -> Iterator[Batch]:
-        options, pieces, size = self._options(asked), list[Slice](), 0
-        for table in self._tables(namespaces):
+    def _kept(self, walk: Walk, options: int, tables: Iterable[Netns]) -> Iterator[Kept]:
+        pieces, size = list[Slice](), 0
+        for table in tables:
             for piece in walk.slices(options, table):
                 self._note(piece.told)
                 if piece.records:
                     pieces.append(piece)
                     size += len(piece.records)
                 if size >= TOGETHER:
-                    yield _kept(pieces)
+                    yield _joined(pieces)
                     pieces, size = [], 0
         if pieces:
-            yield _kept(pieces)
-        yield from _counts(walk, asked, namespaces[0].inum)
-
-    def _tables(self, namespaces: Sequence[NamespaceTold]) -> Sequence[Netns]:
-        """The namespaces whose tables have to be walked; one that they share, once."""
-        if not self._everywhere:
-            return (namespaces[0].inum,)
-        shared = [each.inum for each in namespaces if not each.has_own_table][:1]
-        return (*shared, *(each.inum for each in namespaces if each.has_own_table))
+            yield _joined(pieces)
 
     def _note(self, told: Told) -> None:
         self.strays += told.strays
@@ -129,7 +155,13 @@ class Bpf:
             self._walk = None
 
 
-def _kept(pieces: Sequence[Slice]) -> Kept:
+def _tables(namespaces: Sequence[NamespaceTold]) -> Sequence[Netns]:
+    """The namespaces whose tables have to be walked; one that many share, once."""
+    shared = [each.inum for each in namespaces if not each.has_own_table][:1]
+    return (*shared, *(each.inum for each in namespaces if each.has_own_table))
+
+
+def _joined(pieces: Sequence[Slice]) -> Kept:
     first = pieces[0].told
     return Kept(bpf_records.Rows(b"".join(piece.records for piece in pieces), first.jiffies, first.now))
 
