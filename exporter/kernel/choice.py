@@ -15,6 +15,7 @@ from exporter.kernel.procfs import Procfs
 from exporter.kernel.psutil_source import Psutil
 from exporter.kernel.sock_diag import SockDiag
 from exporter.kernel.source import Prepared, Source
+from exporter.logs.seldom import Seldom
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class FirstThatWorks:
         """Of the source in use, among the makers."""
         self._source = makers[0]()
         self._next_try = -math.inf
+        self._lines = Seldom()
 
     @property
     def source(self) -> Source:
@@ -98,7 +100,8 @@ class FirstThatWorks:
             raise unavailable
         blocked = self._source
         self._use(place, self._makers[place](), now)
-        log.warning("source %s does not work here, using %s: %s", blocked.name, self._source.name, unavailable)
+        text = f"source {blocked.name} does not work here, using {self._source.name}: {unavailable}"
+        self._say(logging.WARNING, text, now)
 
     def better(self, now: float) -> Iterator[tuple[int, Source]]:
         """The sources before the one in use with their places, the best first, if it is time to try them."""
@@ -110,11 +113,16 @@ class FirstThatWorks:
         """Use a *source* that ``better`` gave: it works by now."""
         lesser = self._source
         self._use(place, source, now)
-        log.info("source %s works, using it again in place of %s", source.name, lesser.name)
+        self._say(logging.INFO, f"source {source.name} works, using it again in place of {lesser.name}", now)
 
     def hurry(self) -> None:
         """Try the better sources with the next sample."""
         self._next_try = -math.inf
+
+    def _say(self, level: int, text: str, now: float) -> None:
+        """A source can come and go with every reload."""
+        if line := self._lines.line(text, now):
+            log.log(level, "%s", line)
 
     def _use(self, place: int, source: Source, now: float) -> None:
         self._source.close()

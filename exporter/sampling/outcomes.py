@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 
-AT_ONCE = 4
-"""Changes that are told as they come."""
-REST_SECONDS = 60.0
-"""After that, one in so many seconds."""
+from exporter.logs.seldom import Credit
 
 
 @dataclass(frozen=True)
@@ -20,23 +17,19 @@ class Failure:
 class Outcomes:
     """Compares each outcome with the one before: a failure that repeats, and one that comes and goes, fill no log."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self) -> None:
         self._reason: str | None = None
         self._changes = 0
         """That nobody has been told of."""
-        self._credit = float(AT_ONCE)
-        self._counted_at = now
+        self._credit = Credit()
 
     def line(self, failure: Failure | None, now: float) -> str | None:
         """What to say at the monotonic time *now*, if anything."""
         reason = failure.reason if failure else None
         self._changes += reason != self._reason
         self._reason = reason
-        self._credit = min(AT_ONCE, self._credit + (now - self._counted_at) / REST_SECONDS)
-        self._counted_at = now
-        if not self._changes or self._credit < 1:
+        if not self._changes or not self._credit.spend(now):
             return None
-        self._credit -= 1
         changes, self._changes = self._changes, 0
         return _said(failure) + (f", after {changes - 1} changes that are not told" if changes > 1 else "")
 

@@ -55,7 +55,7 @@ class Sampler:
         self._spent = _Spent(now, 0.0)
         self._publishing = 0.0
         """Seconds of processor time that telling the last sample has taken so far."""
-        self._outcomes = Outcomes(now)
+        self._outcomes = Outcomes()
         self.progress = Progress(clocks.monotonic)
         """For another thread to look at."""
         self._wake = Event()

@@ -8,10 +8,13 @@ import errno
 import logging
 import select
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
 from tornado.ioloop import IOLoop
+
+from exporter.logs.seldom import Seldom
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +33,7 @@ class Listener:
     def __init__(self, listening: socket.socket, make_room: Callable[[], bool]) -> None:
         self._socket, self._make_room = listening, make_room
         self._failing = False
+        self._lines = Seldom()
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -58,11 +62,15 @@ class Listener:
 
     def _rest(self, error: OSError) -> None:
         if not self._failing:
-            log.warning("cannot accept connections: %s", error.strerror)
+            self._warn(f"cannot accept connections: {error.strerror}")
         self._failing = True
         loop = IOLoop.current()
         loop.update_handler(self, 0)
         loop.call_later(REST_SECONDS, self._resume)
+
+    def _warn(self, text: str) -> None:
+        if line := self._lines.line(text, time.monotonic()):
+            log.warning("%s", line)
 
     def _resume(self) -> None:
         if self.fileno() >= 0:  # it may have been closed in the meantime

@@ -148,6 +148,18 @@ def test_a_source_that_is_given_up_is_closed_and_it_is_said_why(caplog: pytest.L
     assert caplog.messages == [SWITCHED]
 
 
+def test_a_source_that_comes_and_goes_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """As with a reload a second while something else blocks and frees it."""
+    chosen = FirstThatWorks([giving(Script("sock_diag")), giving(Script("procfs"))])
+    with caplog.at_level(logging.INFO):
+        for now in range(600):
+            chosen.give_up(BLOCKED, float(now))
+            chosen.go_back(0, Script("sock_diag"), float(now))
+
+    assert said(caplog)[:2] == [SWITCHED, WORKS]
+    assert len(said(caplog)) < 20
+
+
 def test_the_last_source_is_never_given_up() -> None:
     only = Script("procfs")
     chosen = FirstThatWorks([giving(only)])

@@ -8,7 +8,7 @@ import pytest
 
 from exporter.count.report import REASONS, Report
 from exporter.errors import ExporterError, Malformed, SourceUnavailable, TimedOut
-from exporter.sampling.outcomes import AT_ONCE, REST_SECONDS
+from exporter.logs.seldom import AT_ONCE, REST_SECONDS
 from exporter.sampling.sample import Sampling
 from exporter.sampling.sampler import Sampler
 from exporter.settings.config import Config

@@ -1,6 +1,7 @@
 """Accepting goes on, quietly, where accept(2) or what follows it fails."""
 
 import asyncio
+import errno
 import logging
 import os
 import resource
@@ -11,12 +12,15 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
+from tornado.ioloop import IOLoop
 
+from exporter.logs.seldom import AT_ONCE
 from exporter.server import addresses
 from exporter.server.connections import BoundedServer, Bounds, Connections
-from exporter.server.listening import REST_SECONDS
+from exporter.server.listening import REST_SECONDS, Listener
 from exporter.server.routes import application
 from tests.lab import certificates
 from tests.lab.witness import wait_for
@@ -69,6 +73,40 @@ def test_without_any_descriptor_the_server_waits_and_says_so_once(caplog: pytest
         assert scraper.recv(4096).startswith(b"HTTP/1.1 200")
     assert busy < 0.3
     assert caplog.messages == ["cannot accept connections: Too many open files"]
+
+
+class ByTurns:
+    """A listening socket of which every second connection cannot be accepted."""
+
+    def __init__(self, ready: int) -> None:
+        self._ready, self._calls = ready, 0
+
+    def fileno(self) -> int:
+        return self._ready
+
+    def accept(self) -> tuple[str, str]:
+        self._calls += 1
+        if self._calls % 2:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return "connection", "address"
+
+
+def test_descriptors_that_come_and_go_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    reading, writing = socket.socketpair()
+    writing.send(b"somebody waits")
+
+    async def run() -> None:
+        listener = Listener(cast(socket.socket, ByTurns(reading.fileno())), lambda: False)
+        IOLoop.current().add_handler(listener, lambda *_: None, IOLoop.READ)
+        for _ in range(50):
+            with pytest.raises(BlockingIOError):
+                listener.accept()
+            assert listener.accept()[1] == "address"
+
+    with reading, writing:
+        asyncio.run(run())
+
+    assert caplog.messages == ["cannot accept connections: Too many open files"] * AT_ONCE
 
 
 def bounded_server(tls: ssl.SSLContext | None = None) -> BoundedServer:
