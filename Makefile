@@ -2,9 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
-SOURCES := $(shell find exporter -name '*.py')
+SOURCES := $(shell find exporter -name '*.py' -o -name '*.blob')
 
-.PHONY: run test lint bench bench-fleet soak kernels image clean
+.PHONY: run test lint blobs bench bench-fleet soak kernels image clean
 
 # Arguments for the exporter: make run ARGS=--once
 run: $(VENV)/.run
@@ -18,6 +18,11 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# What counts inside the kernel, built anew: after a change in bpf/
+blobs: $(VENV)/.test
+	tests/system-packages
+	$(BIN)/python bpf/build.py
 
 # Sections of the benchmark, all by default: make bench ARGS="watched stuck"; it names them with ARGS=--help
 bench: $(VENV)/.test
