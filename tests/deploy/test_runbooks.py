@@ -23,7 +23,7 @@ from tests.lab.netns import Namespace
 
 FOLDER = ROOT / "deploy/runbooks"
 RULES = ROOT / "deploy/prometheus"
-EXPOSITION = ROOT / "tests/show/golden/metrics.txt"
+EXPOSITIONS = [ROOT / "tests/show/golden" / name for name in ("metrics.txt", "node.txt")]
 INDEX = FOLDER / "README.md"
 PAGES = sorted(FOLDER.glob("TCP*.md"))
 QUESTIONS = ("What it means", "How urgent", "How to look", "Why it happens", "End it now", "End it for good")
@@ -66,7 +66,8 @@ def lines(page: Path) -> Iterator[str]:
 def served() -> frozenset[str]:
     """Every metric that the exporter has, and every series that the rules record."""
     with_tls = metrics.certificate(0).name
-    others = re.findall(r"^(tcpstate_\w+)", EXPOSITION.read_text(), re.MULTILINE)
+    texts = "\n".join(file.read_text() for file in EXPOSITIONS)
+    others = re.findall(r"^(tcpstate_\w+)", texts, re.MULTILINE)
     groups = yaml.safe_load((RULES / "rules.yml").read_text())["groups"]
     return frozenset([with_tls, *others, *(rule["record"] for group in groups for rule in group["rules"])])
 
