@@ -9,20 +9,28 @@ that they come from, however many guesses come from another.
 import asyncio
 import binascii
 import hmac
+import logging
 import os
+import time
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from exporter.durations import spoken
 from exporter.server.turns import TurnedAway, Turns
 from exporter.threads.pool import Busy, Pool
+
+log = logging.getLogger(__name__)
 
 MAX_WAITING = 16
 MAX_WRONG = 100
 """Wrong passwords that are remembered, so that who has an old one and asks again and again costs nothing."""
+SLOW_SECONDS = 1.0
+"""A check that takes longer is warned of."""
 _MAX_PASSWORD = 72
 """Bytes of a password that bcrypt looks at."""
+_LEAST_COST = 4
 
 _SECRET = os.urandom(32)
 """Makes what is remembered of passwords useless for looking them up in a table."""
@@ -40,6 +48,9 @@ class Authorization:
 
         self._check = bcrypt.checkpw
         self._users = users
+        self._least_seconds = min(_times(partial(bcrypt.hashpw, b"", bcrypt.gensalt(_LEAST_COST))))
+        """Of processor time, for a check of the least cost."""
+        self._warn_of_slow()
         self._thread = Pool("bcrypt", number=1, waiting=1)
         self._turns = Turns(MAX_WAITING)
         self._right: dict[str, bytes] = {}
@@ -59,13 +70,31 @@ class Authorization:
 
     def follow(self, users: Mapping[str, str]) -> None:
         """Check against *users* from now on; of whom the hash is still the same the password is still known."""
-        self._users = users
+        is_news, self._users = users != self._users, users
+        if is_news:
+            self._warn_of_slow()
         self._right = {user: key for user, key in self._right.items() if user in users}
 
     def close(self) -> None:
         """Check no more passwords."""
         self._turns.close()
         self._thread.close()
+
+    def _warn_of_slow(self) -> None:
+        """Name who takes longest to be checked, if that is too long.
+
+        Each step of a hash's cost doubles it: what is tenths of a second at 12 is a day at 31, and nobody can stop it.
+        """
+        cost, slowest = max((_cost(hashed), user) for user, hashed in self._users.items())
+        seconds = self._least_seconds * 2.0 ** (cost - _LEAST_COST)
+        if seconds > SLOW_SECONDS:
+            log.warning(
+                "a check of the password of %s takes about %s here, since its bcrypt hash is of cost %d, "
+                "and whoever has not been let in before waits for it",
+                slowest,
+                spoken(seconds),
+                cost,
+            )
 
     def _stand_in(self, user: str) -> str:
         """The hash that a *user* whom there is not is checked against: always the same one of somebody whom there is.
@@ -122,6 +151,17 @@ class _Guess(NamedTuple):
     """What it is checked against."""
     key: bytes
     """By which it is remembered; not even that gives the password away."""
+
+
+def _cost(hashed: str) -> int:
+    return int(hashed.split("$")[2])
+
+
+def _times(work: Callable[[], object]) -> Iterator[float]:
+    for _ in range(3):
+        begun = time.thread_time()
+        work()
+        yield time.thread_time() - begun
 
 
 def _credentials(header: str) -> tuple[str, bytes] | None:

@@ -1,6 +1,7 @@
 import asyncio
 import http.client
 import itertools
+import re
 import threading
 import time
 from base64 import b64encode
@@ -249,6 +250,27 @@ def test_at_the_end_nobody_waits_any_longer() -> None:
         return waited
 
     assert {type(one) for one in asyncio.run(ask())} == {NotChecked}
+
+
+@pytest.mark.parametrize(("of_most", "is_said"), [(10, False), (31, True)])
+def test_a_hash_that_takes_long_to_check_is_warned_of_with_how_long(
+    of_most: int, *, is_said: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By an estimate: to try would take a day."""
+    users = {"alice": USERS["alice"], "bob": USERS["alice"].replace("$04$", f"${of_most}$")}
+    guard = Authorization(users)
+    guard.follow(dict(users))
+
+    assert len(caplog.messages) == is_said
+    for message in caplog.messages:
+        assert re.match(r"a check of the password of bob takes about \d+ (d|h)\b.* cost 31,", message)
+
+
+def test_a_reload_that_brings_such_a_hash_warns_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    guard = Authorization(USERS)
+    guard.follow({"alice": USERS["alice"].replace("$04$", "$24$")})
+
+    assert [message.split(" takes")[0] for message in caplog.messages] == ["a check of the password of alice"]
 
 
 @contextmanager
