@@ -2,7 +2,8 @@
 
 import struct
 
-from exporter.decode.bpf_holders import Held, held, members, wanted
+from exporter.decode.bpf_holders import held, members, wanted
+from exporter.tcp.holders import HeldSocket
 
 
 def test_a_holder_is_told_once_however_many_descriptors_it_has() -> None:
@@ -14,9 +15,9 @@ def test_a_holder_is_told_once_however_many_descriptors_it_has() -> None:
     ]
 
     assert held(b"".join(rows)) == [
-        Held(4711, 100, 4026531833, is_over=False),
-        Held(4711, 101, 4026531833, is_over=False),
-        Held(4712, 101, 4026532000, is_over=True),
+        HeldSocket(4711, 100, 4026531833, is_over=False),
+        HeldSocket(4711, 101, 4026531833, is_over=False),
+        HeldSocket(4712, 101, 4026532000, is_over=True),
     ]
 
 

@@ -48,7 +48,7 @@ def test_a_blob_built_anew_is_the_same_byte_for_byte_and_with_other_tools_of_the
         assert script.build(name) == committed(name), REMEDY
     else:
         with capsys.disabled():
-            sys.stdout.write(f" {name} is by {expected.built['compiler']}, here is {found.built['compiler']}: parts compared ")
+            sys.stdout.write(f"\n{name}: by {expected.built}, here are {found.built}, so only parts are compared\n")
     assert parts(found) == parts(expected)
 
 

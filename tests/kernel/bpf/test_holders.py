@@ -42,7 +42,7 @@ def descriptors() -> set[str]:
 
 def over(holders: BpfHolders, place: Namespace) -> dict[int, int]:
     """Sockets of the namespace that are over and held, by process."""
-    found = [row.pid for row in holders.held() if row.is_over and row.inum == number(place)]
+    found = [row.pid for row in holders.held() if row.is_over and row.netns == number(place)]
     return {pid: found.count(pid) for pid in found}
 
 
@@ -50,7 +50,7 @@ def test_a_socket_is_told_with_its_process_and_namespace(holders: BpfHolders, ho
     with host.entered(), socket.create_server(("127.0.0.1", 0)) as listening:
         found = [row for row in holders.held([inode(listening)]) if row.inode == inode(listening)]
 
-    assert [(row.pid, row.inum, row.is_over) for row in found] == [(os.getpid(), number(host), False)]
+    assert [(row.pid, row.netns, row.is_over) for row in found] == [(os.getpid(), number(host), False)]
 
 
 def test_a_socket_is_told_with_all_processes_that_have_it(holders: BpfHolders) -> None:
