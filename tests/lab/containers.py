@@ -13,6 +13,7 @@ from tests.lab.netns import Namespace
 BASE = "localhost/debian-python"
 IMAGE = "localhost/tcp-state-exporter"
 SUITE = "trixie"
+_PACKAGES = ("base-files", "dash", "coreutils", "python3", "python3-venv")
 
 # A container may ask for no more than the tests have; where there is no systemd, nobody else makes cgroups.
 _CONFIGURATION = """
@@ -99,10 +100,10 @@ def engine(folder: Path) -> Iterator[Engine]:
 
 
 def _make_base(made: Engine) -> None:
-    """What stands for python:slim, which no registry is needed for."""
+    """What stands for python:slim, which no registry is needed for: packages that are unpacked, and not even set up."""
     archive = made.folder / "base.tar"
-    packages = "--include=python3,python3-venv,ca-certificates"
-    subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", packages, SUITE, archive], check=True)
+    wanted = ["--quiet", "--variant=extract", f"--include={','.join(_PACKAGES)}"]
+    subprocess.run(["mmdebstrap", *wanted, SUITE, archive], check=True)
     made.run("import", str(archive), BASE)
     archive.unlink()
 
