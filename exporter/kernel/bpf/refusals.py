@@ -26,7 +26,7 @@ _LOCKDOWN = "/sys/kernel/security/lockdown"
 _JIT = "/proc/sys/net/core/bpf_jit_enable"
 
 
-class _Host(NamedTuple):
+class Host(NamedTuple):
     """What can be in the way."""
 
     release: str
@@ -39,12 +39,13 @@ class _Host(NamedTuple):
 
 def refusal(error: BpfError) -> str:
     """What is most likely in the way of one who met this *error*."""
-    host = _host()
-    return next(sentence for look in _LOOKS if (sentence := look(host, error)))
+    found = host()
+    return next(sentence for look in _LOOKS if (sentence := look(found, error)))
 
 
-def _host() -> _Host:
-    return _Host(
+def host() -> Host:
+    """What there is on this one."""
+    return Host(
         os.uname().release,
         privileges.held(),
         _text(_LOCKDOWN),
@@ -54,54 +55,54 @@ def _host() -> _Host:
     )
 
 
-def _no_call(_: _Host, error: BpfError) -> str:
+def _no_call(_: Host, error: BpfError) -> str:
     return "there is no bpf(2) here" if error.number == errno.ENOSYS else ""
 
 
-def _too_old(host: _Host, _: BpfError) -> str:
+def _too_old(host: Host, _: BpfError) -> str:
     is_old = release(host.release) < NEEDED
     return f"Linux {host.release} is too old, {'.'.join(map(str, NEEDED))} is needed" if is_old else ""
 
 
-def _in_user_namespace(host: _Host, error: BpfError) -> str:
+def _in_user_namespace(host: Host, error: BpfError) -> str:
     return "not from within a user namespace" if host.is_in_user_namespace and error.number == errno.EPERM else ""
 
 
-def _no_privilege(host: _Host, _: BpfError) -> str:
+def _no_privilege(host: Host, _: BpfError) -> str:
     if host.privileges.has(Capability.SYS_ADMIN):
         return ""
     missing = [each.label for each in privileges.FOR_BPF if not host.privileges.has(each)]
     return f"{' and '.join(missing)} missing" if missing else ""
 
 
-def _locked_down(host: _Host, _: BpfError) -> str:
+def _locked_down(host: Host, _: BpfError) -> str:
     return "the kernel is locked down (confidentiality)" if "[confidentiality]" in host.lockdown else ""
 
 
-def _no_btf(host: _Host, _: BpfError) -> str:
+def _no_btf(host: Host, _: BpfError) -> str:
     return "" if host.has_btf else f"the kernel does not describe its structures ({_BTF}, CONFIG_DEBUG_INFO_BTF)"
 
 
-def _no_jit(host: _Host, error: BpfError) -> str:
+def _no_jit(host: Host, error: BpfError) -> str:
     return "net.core.bpf_jit_enable is 0" if host.jit == "0" or error.number == _ENOTSUPP else ""
 
 
-def _forbidden(host: _Host, error: BpfError) -> str:
+def _forbidden(host: Host, error: BpfError) -> str:
     if error.number not in {errno.EPERM, errno.EACCES}:
         return ""
     return "a seccomp filter forbids bpf(2)" if host.privileges.is_filtered else "a security module forbids it"
 
 
-def _scarce(_: _Host, error: BpfError) -> str:
+def _scarce(_: Host, error: BpfError) -> str:
     return f"no room at the step '{error.step}': {os.strerror(error.number)}" if error.number in _SCARCE else ""
 
 
-def _anything_else(_: _Host, error: BpfError) -> str:
+def _anything_else(_: Host, error: BpfError) -> str:
     lacks = " (a kernel without what the program calls)" if error.step == LOADING else ""
     return f"the kernel refused to {error.step}: {os.strerror(error.number)}{lacks}"
 
 
-_LOOKS: Sequence[Callable[[_Host, BpfError], str]] = (
+_LOOKS: Sequence[Callable[[Host, BpfError], str]] = (
     _no_call,
     _too_old,
     _in_user_namespace,
