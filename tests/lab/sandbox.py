@@ -3,8 +3,8 @@
     python -m tests.lab.sandbox [--bpf] COMMAND [ARGUMENT ...]
 
 With --bpf it may do so, but not call bpf(2). That is what a strict seccomp profile does. The filter is for the
-classic BPF machine in the kernel, over struct seccomp_data: the number of the system call is at offset 0, its first argument
-at offset 16 (include/uapi/linux/seccomp.h).
+classic BPF machine in the kernel, over struct seccomp_data: the number of the system call is at offset 0, its first
+argument at offset 16 (include/uapi/linux/seccomp.h).
 """
 
 import ctypes
