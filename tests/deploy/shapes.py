@@ -21,9 +21,11 @@ GROUPS = (
     "tcpstate_thresholds",
     "tcpstate_holders",
     "tcpstate_ports",
+    "tcpstate_totals",
     "tcpstate_hosts",
     "tcpstate_slow",
     "tcpstate_stuck",
+    "tcpstate_passing",
     "tcpstate_limits",
     "tcpstate_exporter",
 )
