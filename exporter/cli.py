@@ -78,8 +78,10 @@ def _serve(found: Flags, signals: Signals) -> int:
     """Nothing that happens from here on waits for who reads the log."""
     if not signals.take():
         raise StartError("cannot start a thread: there may be no more of them, or no memory for one")
+    from exporter.kernel import privileges  # noqa: PLC0415 - --once keeps them
+
     writer = Writer(2)
-    start("log", writer.run)
+    start("log", privileges.give_up_all, writer.run)
     lines.configure(found.log_level, found.log_format, writer.put)
     lines.catch_the_rest()
     code = _code(partial(_run, found, signals), writer.put)
@@ -89,6 +91,8 @@ def _serve(found: Flags, signals: Signals) -> int:
 
 def _run(found: Flags, signals: Signals) -> int:
     configuration = config.named(found.config_file)
-    from exporter import daemon  # noqa: PLC0415 - --once starts without a server
-
+    try:
+        from exporter import daemon  # noqa: PLC0415 - --once starts without a server
+    except (LookupError, SystemError) as error:  # an encoding, or a part of Python, has found no memory
+        raise MemoryError from error
     return daemon.run(found, configuration, signals)

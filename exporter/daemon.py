@@ -21,7 +21,10 @@ from prometheus_client.registry import CollectorRegistry
 from exporter import __version__, interpreter
 from exporter.count.history import History
 from exporter.count.report import Report
+from exporter.decode.proc_status import Capability
 from exporter.errors import ConfigError, Fault, StartError
+from exporter.kernel import privileges
+from exporter.kernel.bpf.source import Bpf
 from exporter.sampling.sample import Sampling
 from exporter.sampling.sampler import Sampler
 from exporter.server import addresses, systemd
@@ -61,15 +64,26 @@ def run(flags: Flags, first: Config, signals: Signals) -> int:
     interpreter.suit_a_daemon()
     log.info("Starting %s, version %s, Python %s", NAME, __version__, platform.python_version())
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        log.info("running as root, which is needed for nothing but the names of other users' processes")
+        log.info("running as root, which is needed only for the names of other users' processes, and for bpf to start")
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit < LEAST_DESCRIPTORS:
         raise StartError(f"may open {limit} files (RLIMIT_NOFILE), and needs {LEAST_DESCRIPTORS} at least")
-    return asyncio.run(_Daemon(flags, first, signals).run())
+    sampling = Sampling(first)
+    sampling.prepare()
+    if sampling.source == Bpf.name:
+        _drop_privileges()
+    return asyncio.run(_Daemon(flags, first, sampling, signals).run())
+
+
+def _drop_privileges() -> None:
+    """All but what names take: counting inside the kernel needs none once it is prepared. Threads start without."""
+    left = privileges.drop(privileges.needed_later())
+    held = ", ".join(name.label for name in Capability if left.has(name))
+    log.info("counting inside the kernel, and going on with %s", held or "no capability")
 
 
 class _Daemon:
-    def __init__(self, flags: Flags, first: Config, signals: Signals) -> None:
+    def __init__(self, flags: Flags, first: Config, sampling: Sampling, signals: Signals) -> None:
         self._flags, self._config, self._signals = flags, first, signals
         self._web = web_config.named(flags.web_config_file)
         self._access = Access(_authorization(self._web), self._web.headers)
@@ -83,7 +97,7 @@ class _Daemon:
         self._metrics = Exposition(self._others, time.monotonic)
         self._pages = Rendered(self._render_page, time.monotonic)
         self._stuck = Rendered(self._render_stuck, time.monotonic)
-        self._sampler = Sampler(Sampling(first), first, self._publish)
+        self._sampler = Sampler(sampling, first, self._publish)
         self._reloads = Errand("reload", self._reload, RELOAD_REST_SECONDS)
 
     async def run(self) -> int:

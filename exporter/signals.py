@@ -36,11 +36,14 @@ class Signals:
         self._hung_up = False
         """Whether there was a SIGHUP that nobody has followed yet."""
 
-    def take(self) -> bool:
-        """Take the signals from now on, in this thread and those that it starts; False if no thread can be had."""
+    def take(self, prepare: Callable[[], None] = lambda: None) -> bool:
+        """Take the signals from now on, in this thread and those that it starts; False if no thread can be had.
+
+        The thread that waits for them does first what it has to *prepare*.
+        """
         if self._thread is None:
             signal.pthread_sigmask(signal.SIG_BLOCK, _MINDED)
-            thread = Thread(target=self._run, name="signals", daemon=True)
+            thread = Thread(target=self._run, args=[prepare], name="signals", daemon=True)
             try:
                 thread.start()
             except RuntimeError:
@@ -61,7 +64,8 @@ class Signals:
         if hung_up:
             hang_up()
 
-    def _run(self) -> None:
+    def _run(self, prepare: Callable[[], None]) -> None:
+        prepare()
         while (number := signal.sigwait(_MINDED)) == signal.SIGHUP:
             self._hear_hang_up()
         if self._end is None:

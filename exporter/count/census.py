@@ -21,6 +21,7 @@ from exporter.count.watched import WatchedSockets
 from exporter.tcp.holders import Process
 from exporter.tcp.limits import Limits
 from exporter.tcp.namespaces import OURS, OWN, Namespace
+from exporter.tcp.reading import Missed
 from exporter.tcp.sockets import ROLES, Listener, Role, Row, Service
 from exporter.tcp.states import State
 from exporter.tcp.tally import Ports
@@ -68,6 +69,8 @@ class Census:
     """How many have sockets, those that are told together included."""
     namespaces_missed: int | None = None
     """Those that could not be entered; None where only our own is read."""
+    missed: Missed | None = None
+    """How exact the source is; None where it does not tell."""
     stuck: Stuck = field(default_factory=Stuck)
     holders: Sequence[Holder] = ()
     """Who holds stuck sockets, or has not given back their descriptors, as far as the descriptors are known."""
@@ -135,6 +138,7 @@ def census(count: Count, memory: Memory, limits: Mapping[int, Limits], tell: Tel
         elsewhere=elsewhere,
         namespaces=len(spaces),
         namespaces_missed=tell.namespaces_missed,
+        missed=count.missed,
         stuck=told,
         holders=memory.exhaustion.follow(stuck.held(watched, owners, labels), known, tell.now, most),
         closed=memory.closed.told(most, known.netns),

@@ -42,16 +42,16 @@ class ClosedHeld:
 
     def __init__(self) -> None:
         self._counts: deque[tuple[float, int]] = deque()
-        self._is_known = False
+        self._is_known = self._is_told = False
         self.asked: AbstractSet[int] = frozenset()
         """Inodes that the next complete reading takes those away from that are in a table."""
         self.suspects: AbstractSet[int] = frozenset()
         """Those that it has left, which the next look has to ask for."""
         self._held: Mapping[Process, int] = {}
 
-    def note(self, number: int | None, now: float) -> None:
-        """The kernel says that there are so many, or does not tell."""
-        self._is_known = number is not None
+    def note(self, number: int | None, now: float, *, is_told: bool = False) -> None:
+        """The kernel says that there are so many, or does not tell; or it has told who has each."""
+        self._is_known, self._is_told = number is not None, is_told
         if number is not None:
             self._counts.append((now, number))
         while self._counts and self._counts[0][0] < now - STEADY_SECONDS:
@@ -75,7 +75,7 @@ class ClosedHeld:
     def told(self, most: int, netns: Callable[[Process], str] = lambda _: "") -> Closed:
         """By who holds them, *most* at most; those of others count as those of nobody. *netns* names a namespace."""
         held = self.by_process()
-        if self.total is None and not held:
+        if self.total is None and not held and not self._is_told:
             return Closed()
         by_owner: Counter[Whose] = Counter()
         for process, number in held.items():

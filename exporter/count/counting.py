@@ -8,7 +8,7 @@ from typing import NamedTuple
 from exporter.count.groups import Groups
 from exporter.count.ports import Traffic
 from exporter.count.watched import Seen
-from exporter.tcp.reading import Batch, Bulk, Columns, Counts, Kept, Watched
+from exporter.tcp.reading import Batch, Bulk, Columns, Counts, Kept, Missed, Watched
 from exporter.tcp.roles import HostRoles, Roles
 from exporter.tcp.shared_ports import SharedPorts
 from exporter.tcp.sockets import ROLES, Listener, Service
@@ -111,6 +111,8 @@ class Count:
         self.unseen = set(besides.unseen)
         """Those of the inodes that the reading has not shown."""
         self.unseen.difference_update(listener.inode or 0 for listener in listeners)
+        self.missed: Missed | None = None
+        """None where the source does not tell."""
         self.namespaces: dict[int, Counted] = {}
         """Those that have sockets, by number."""
         for listener in listeners:
@@ -139,6 +141,8 @@ class Count:
                 self.seen.add(rows)
             case Counts():
                 self.of(batch.netns).take(batch)
+            case Missed():
+                self.missed = batch
 
     def _see(self, columns: Columns) -> None:
         if self.unseen:

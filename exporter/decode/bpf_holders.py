@@ -11,7 +11,8 @@ A struct holder is a descriptor of a TCP socket, a struct member a process or on
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+
+from exporter.tcp.holders import HeldSocket
 
 _HOLDER = struct.Struct("=QIIB7x")
 _MEMBER = struct.Struct("=II")
@@ -19,20 +20,9 @@ INODE = 8
 _INODE = struct.Struct("=Q")
 
 
-class Held(NamedTuple):
-    """A socket that a process has a descriptor of; a process that has several comes once."""
-
-    inode: int
-    pid: int
-    inum: int
-    """The inode of the socket's network namespace."""
-    is_over: bool
-    """It has had a peer, and has left all tables of sockets."""
-
-
-def held(content: bytes) -> Sequence[Held]:
+def held(content: bytes) -> Sequence[HeldSocket]:
     """In the order in which they were met."""
-    rows = (Held(inode, pid, inum, bool(is_over)) for inode, pid, inum, is_over in _HOLDER.iter_unpack(content))
+    rows = (HeldSocket(inode, pid, inum, bool(is_over)) for inode, pid, inum, is_over in _HOLDER.iter_unpack(content))
     return list(dict.fromkeys(rows))
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -72,6 +73,8 @@ class FirstThatWorks:
         """Of the source in use, among the makers."""
         self._source = makers[0]()
         self._next_try = -math.inf
+        self.given_up: Counter[str] = Counter()
+        """How often each source was, by name."""
         self._lines = Seldom()
 
     @property
@@ -99,6 +102,7 @@ class FirstThatWorks:
             self._next_try = now  # a sample that fails anyway is not spoiled by a try
             raise unavailable
         blocked = self._source
+        self.given_up[blocked.name] += 1
         self._use(place, self._makers[place](), now)
         text = f"source {blocked.name} does not work here, using {self._source.name}: {unavailable}"
         self._say(logging.WARNING, text, now)

@@ -8,13 +8,15 @@ away that are in a table, and the next look asks the kernel what the others are,
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 from exporter.decode import proc_pid
+from exporter.errors import SampleError, SourceUnavailable
 from exporter.kernel import processes
 from exporter.tcp.closed import Look
-from exporter.tcp.holders import Process
+from exporter.tcp.holders import AskHeld, Process
 
 PAUSE_SECONDS = 5.0
 """At least, from the beginning of a look to that of the next."""
@@ -53,6 +55,23 @@ class ClosedSearch:
         chosen = processes.pids(self._proc) if pids is None else pids
         self._going = self._steps(chosen, frozenset(suspects), everywhere=everywhere)
         self._begun, self._spent = now, 0.0
+
+    def ask(self, held: AskHeld, suspects: Collection[int], now: float) -> None:
+        """The same, where the kernel tells who has *held* sockets that are over; *suspects* were so before."""
+        self._going = self._asking(held, frozenset(suspects))
+        self._begun, self._spent = now, 0.0
+
+    def _asking(self, held: AskHeld, suspects: frozenset[int]) -> Iterator[None]:
+        sockets: dict[Process, set[int]] = {}
+        with suppress(SampleError, SourceUnavailable):
+            by_pid: dict[int, set[int]] = {}
+            for one in held(()):
+                by_pid.setdefault(one.pid, set()).update([one.inode] if one.is_over else [])
+            for pid, inodes in by_pid.items():
+                with suppress(OSError):  # it has ended
+                    sockets[processes.process(self._proc, pid)] = inodes
+            self._look = Look(sockets, {process: len(inodes & suspects) for process, inodes in sockets.items()})
+        yield
 
     def _is_here(self, pid: int) -> bool:
         """Whether what the process has is in our own tables. Raises OSError."""

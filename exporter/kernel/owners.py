@@ -7,7 +7,8 @@ from pathlib import Path
 
 from exporter.kernel import processes
 from exporter.kernel.descriptors import DescriptorWalk
-from exporter.tcp.holders import NO_PROCESS, HeldBy, HolderClue, Process
+from exporter.kernel.listed_holders import ListedHolders
+from exporter.tcp.holders import NO_PROCESS, AskHeld, HeldBy, HolderClue, Process
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class OwnerSearch:
         peers: Callable[[str], Sequence[int]] = lambda _: (),
     ) -> None:
         self._proc, self._cpu, self._peers = proc, cpu, peers
-        self._walk: DescriptorWalk | None = None
+        self._walk: DescriptorWalk | ListedHolders | None = None
         self._clues: dict[int, HolderClue] = {}
         """By inode."""
         self._found: dict[HolderClue, HeldBy] = {}
@@ -63,16 +64,28 @@ class OwnerSearch:
         """Those of the *known* processes that are no more."""
         return processes.ended(self._proc, known)
 
-    def begin(self, clues: Collection[HolderClue], first: Iterable[int], now: float, *, is_check: bool = False) -> None:
+    def begin(
+        self,
+        clues: Collection[HolderClue],
+        first: Iterable[int],
+        now: float,
+        *,
+        is_check: bool = False,
+        held: AskHeld | None = None,
+    ) -> None:
         """Search for who holds the sockets that these *clues* are for, in the processes *first* and then in all.
 
-        It is a check if holders of some of them are known.
+        Or ask who has what is *held*, where the kernel tells. It is a check if holders of some of them are known.
         """
         by_pid = {clue: _named(clue.pid) for clue in clues if clue.pid}
         self._found |= by_pid
         self._clues = {clue.inode: clue for clue in clues if clue not in by_pid}
         if self._clues:
-            self._walk = DescriptorWalk(self._proc, self._clues, first, self._kin)
+            self._walk = (
+                ListedHolders(self._proc, self._clues, held)
+                if held
+                else DescriptorWalk(self._proc, self._clues, first, self._kin)
+            )
             self._told = {}
             self._begun, self._spent, self._is_check = now, 0.0, is_check
             self._next = self._next_urgent = now + SEARCH_SECONDS
@@ -100,7 +113,7 @@ class OwnerSearch:
         found, self._found = self._found, {}
         return found
 
-    def _learn(self, walk: DescriptorWalk, *, over: bool) -> None:
+    def _learn(self, walk: DescriptorWalk | ListedHolders, *, over: bool) -> None:
         found = walk.found if over else walk.settled()
         by_clue = {self._clues[inode]: holders for inode, holders in found.items()}
         self._found |= dict(by_clue.items() - self._told.items())
@@ -108,17 +121,19 @@ class OwnerSearch:
         if over:
             self._end(walk)
 
-    def _end(self, walk: DescriptorWalk) -> None:
+    def _end(self, walk: DescriptorWalk | ListedHolders) -> None:
         missing = set() if walk.is_blind else self._clues.values() - self._told.keys()
         self._found |= dict.fromkeys(missing, ())
         if missing:
             self._warn(walk, len(missing))
         self._next_urgent = self._begun + min(SEARCH_SECONDS, self._spent / URGENT_SHARE)
+        if isinstance(walk, ListedHolders):
+            self._next = self._next_urgent
         pause = max(CHECK_SECONDS, self._spent / CHECK_SHARE) if self._is_check else CHECK_SECONDS
         self._next_check = max(self._next_check, self._begun + pause)
         self.stop()
 
-    def _warn(self, walk: DescriptorWalk, missing: int) -> None:
+    def _warn(self, walk: DescriptorWalk | ListedHolders, missing: int) -> None:
         """Say once of each hindrance what to do about it."""
         visible = processes.pids(self._proc)
         hidden = bool(visible) and processes.INIT not in visible  # by the mount option hidepid

@@ -8,6 +8,7 @@ import ctypes
 import os
 import struct
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from exporter.decode import proc_status
@@ -68,6 +69,12 @@ def drop(keep: Collection[Capability]) -> Privileges:
         _bound(before.bounding & ~kept)
     _check(_libc.capset(_HEADER.pack(_VERSION_3, 0), _DATA.pack(*_words(kept))))
     return held()
+
+
+def give_up_all() -> None:
+    """Give up all of them, if this thread can: it has no use for any."""
+    with suppress(OSError):
+        drop(())
 
 
 def _bound(unwanted: int) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from exporter.count.census import blank, census
 from exporter.count.counting import Besides, Count, are_ports_counted
@@ -12,7 +13,8 @@ from exporter.count.watched import Read, Seen, WatchedSockets
 from exporter.errors import Interrupted, SampleError, SourceUnavailable
 from exporter.kernel.choice import FirstThatWorks, Make, candidates
 from exporter.kernel.limits import CountersElsewhere, LimitsReader
-from exporter.kernel.namespaces import Namespaces
+from exporter.kernel.namespaces import Members, Namespaces
+from exporter.kernel.netns import members
 from exporter.kernel.source import Source
 from exporter.sampling.clocks import Clocks
 from exporter.sampling.whose import Whose
@@ -20,6 +22,8 @@ from exporter.settings.config import Config
 from exporter.tcp.limits import Limits
 from exporter.tcp.namespaces import OURS, OWN, Namespace
 from exporter.tcp.reading import Asked, Reading
+
+_PROC = Path("/proc")
 
 LEAST_FOR_OWNERS = 0.25
 """Share of a sample's time that the search for owners gets also where the reading has taken all of it."""
@@ -37,7 +41,8 @@ class Sampling:
         self._config, self._clocks, self._sources = config, clocks, sources
         self._chosen = self._choose(config)
         self._limits = LimitsReader()
-        self._namespaces = Namespaces(cpu=clocks.cpu)
+        self._namespaces = Namespaces(members=self._members, cpu=clocks.cpu)
+        self._listed_members: Members | None = None
         self._counters = CountersElsewhere()
         self._whose = Whose(clocks)
         self._ports_in_use: int | None = None
@@ -50,6 +55,11 @@ class Sampling:
     def source(self) -> str:
         """The name of the source in use."""
         return self._chosen.source.name
+
+    @property
+    def given_up(self) -> Mapping[str, int]:
+        """How often each source was found not to work, by name."""
+        return self._chosen.given_up
 
     def prepare(self) -> None:
         """Do what takes privileges that samples do not need. Raises SourceUnavailable if no source works."""
@@ -97,7 +107,15 @@ class Sampling:
 
     def _named(self, reading: Reading, now: float) -> Mapping[int, Namespace]:
         """The namespaces that the reading covers."""
+        self._listed_members = reading.members
         return self._namespaces.look([OWN, *reading.elsewhere], now) if reading.elsewhere else {OWN: OURS}
+
+    def _members(self) -> Mapping[int, Sequence[int]]:
+        """Who is in which namespace, as the kernel lists it, or /proc shows it. Raises OSError."""
+        try:
+            return self._listed_members() if self._listed_members else members(_PROC)
+        except (SampleError, SourceUnavailable) as error:
+            raise OSError(str(error)) from error
 
     def _elsewhere(self, reading: Reading, names: Mapping[int, Namespace], now: float) -> Mapping[int, Limits]:
         """The limits of the other namespaces, with the counters that the reading does not tell."""

@@ -100,6 +100,7 @@ class Sampler:
     def report(self) -> Report:
         """What is known now."""
         known = {(self._sampling.source, reason): 0 for reason in REASONS}
+        given_up = Counter({(source, UNAVAILABLE): times for source, times in self._sampling.given_up.items()})
         return Report(
             source=self._sampling.source,
             interval=self._pace.interval,
@@ -107,7 +108,7 @@ class Sampler:
             last=self._last,
             succeeded=self._succeeded,
             samples=self._samples,
-            failures=known | self._failures,
+            failures=known | (self._failures + given_up),
             skipped=self._pace.skipped,
         )
 

@@ -46,7 +46,8 @@ class Whose:
         Gives the descriptors of the processes that it knows, by number.
         """
         holders, begun = memory.watched.holders, self._cpu()
-        memory.closed.note(self._closed_sockets.count(now), now)
+        is_told = reading.held is not None
+        memory.closed.note(None if is_told else self._closed_sockets.count(now), now, is_told=is_told)
         if rules.enabled:
             self._cgroups.look(holders.cgroup_ids(), now)
         if not (rules.enabled and rules.processes):
@@ -69,17 +70,19 @@ class Whose:
         if not holders.is_any_held:
             self._owners.stop()
         elif self._owners.is_ready(now, is_urgent=check or holders.is_any_lost) and (check or holders.is_any_unknown):
-            self._owners.begin(holders.seek(reading.socket, check=check), known, now, is_check=check)
+            clues = holders.seek(reading.socket, check=check)
+            self._owners.begin(clues, known, now, is_check=check, held=reading.held)
         holders.learn(self._owners.go_on(seconds), reading.socket)
         holders.meet(self._members.of(self._cgroups.paths(holders.nameless()), now))
 
     def _find_closed(self, memory: Memory, reading: Reading, now: float, seconds: float) -> None:
-        """Only where inodes are told can it be said which sockets are in no table."""
+        """Only where the kernel lists them, or inodes are told, can it be said which sockets are in no table."""
         closed = memory.closed
         closed.lose(self._owners.ended(closed.by_process()))
-        if not (reading.tells_verdicts and reading.shows_inodes):
-            return
-        if self._closed.is_ready(now):
+        is_ready = self._closed.is_ready(now)
+        if reading.held and is_ready:
+            self._closed.ask(reading.held, closed.suspects, now)
+        elif is_ready and reading.tells_verdicts and reading.shows_inodes:
             pids = closed.whom((*memory.watched.holders.pids(), *memory.exhaustion.pids()))
             self._closed.begin(pids, closed.suspects, now, everywhere=bool(reading.elsewhere))
         if look := self._closed.go_on(seconds):

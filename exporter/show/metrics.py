@@ -18,6 +18,7 @@ from exporter.show import namespaces
 from exporter.show.series import PREFIX, of_namespace, of_port, of_row
 from exporter.tcp.holders import Whose
 from exporter.tcp.limits import LimitName
+from exporter.tcp.reading import Missed
 
 _LIMITS: Mapping[LimitName, str] = {
     "time_wait_limit": "TIME_WAIT sockets and orphans in FIN_WAIT2 that may exist (net.ipv4.tcp_max_tw_buckets).",
@@ -80,6 +81,7 @@ def _of_census(census: Census) -> Iterator[Metric]:
     yield from _ephemeral(bounds)
     yield from _limits(bounds)
     yield from _namespaces(census)
+    yield from _missed(census.missed)
 
 
 _Bounds = Sequence[tuple[Mapping[str, str], Bounds]]
@@ -224,6 +226,22 @@ def _namespaces(census: Census) -> Iterator[Metric]:
         "Network namespaces that cannot be entered: nothing is told of their sockets.",
         census.namespaces_missed,
     )
+
+
+def _missed(missed: Missed | None) -> Iterator[Metric]:
+    """Only of a source that counts inside the kernel."""
+    if missed is not None:
+        yield CounterMetricFamily(
+            PREFIX + "bpf_strays", "Chains of sockets left before their ends, since one moved.", value=missed.strays
+        )
+        yield CounterMetricFamily(
+            PREFIX + "bpf_lost", "Chains too long to be walked, and counts that found no room.", value=missed.lost
+        )
+        yield _single(
+            "bpf_longest_slice_seconds",
+            "The longest time for which counting has held a processor without a pause.",
+            missed.longest_seconds,
+        )
 
 
 def _sampler(report: Report) -> Iterator[Metric]:

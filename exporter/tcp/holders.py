@@ -17,7 +17,7 @@ A socket that several processes hold has no single owner; nor has one of which i
 listening sockets it waits. What all of them share is told then, and no process number.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from exporter.tcp.cgroups import is_manager, telling
@@ -67,6 +67,22 @@ class Descriptors(NamedTuple):
 
 HeldBy = tuple[Process, ...]
 """All processes that are known to have a socket."""
+
+
+class HeldSocket(NamedTuple):
+    """A socket that a process has a descriptor of, as the kernel lists them."""
+
+    inode: int
+    pid: int
+    netns: int
+    """The inode of its network namespace."""
+    is_over: bool
+    """It has had a peer, and has left all tables of sockets."""
+
+
+AskHeld = Callable[[Collection[int]], Sequence[HeldSocket]]
+"""Gives who has the sockets by these inodes, and who has which that are over; a process that has several descriptors of
+one comes once. Raises SourceUnavailable and SampleError."""
 
 
 class Crowd(NamedTuple):

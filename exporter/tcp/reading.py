@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from exporter.tcp.holders import AskHeld
 from exporter.tcp.limits import Limits
 from exporter.tcp.namespaces import OWN
 from exporter.tcp.sockets import Listener, Origin, Role, Socket
@@ -98,7 +99,18 @@ class Counts(NamedTuple):
     not asked for, or there are too many."""
 
 
-Batch = Bulk | Watched | Kept | Counts
+class Missed(NamedTuple):
+    """How exact a source that counts inside the kernel has been since it began, this reading included."""
+
+    strays: int
+    """Chains of sockets that were left unawares, with one that moved."""
+    lost: int
+    """Chains too long to be walked to their ends, and counts for which there was no room."""
+    longest_seconds: float
+    """For which it has held a processor at a time."""
+
+
+Batch = Bulk | Watched | Kept | Counts | Missed
 
 
 class Asked(NamedTuple):
@@ -136,5 +148,9 @@ class Reading:
     """Whether it shows the inodes of all sockets, so that what it does not show is in no table."""
     elsewhere: Mapping[int, Limits] = field(default_factory=dict)
     """By number, the other network namespaces that it covers, with what is known of their limits."""
+    held: AskHeld | None = None
+    """Who has which sockets, where the kernel lists that."""
+    members: Callable[[], Mapping[int, Sequence[int]]] | None = None
+    """Likewise, which processes are in each network namespace, by its inode. Raises what opening the reading raises."""
     namespaces_missed: int | None = None
     """Those that it does not cover although they are there; None where it is of our own only."""

@@ -6,9 +6,9 @@ from threading import Thread
 from exporter.errors import StartError
 
 
-def start(name: str, run: Callable[[], None]) -> Thread:
-    """A thread that does *run*. Raises StartError."""
-    thread = Thread(target=run, name=name, daemon=True)
+def start(name: str, *steps: Callable[[], None]) -> Thread:
+    """A thread that does these *steps*. Raises StartError."""
+    thread = Thread(target=_do, args=steps, name=name, daemon=True)
     try:
         thread.start()
     except RuntimeError as error:  # pids.max, RLIMIT_NPROC, RLIMIT_AS
@@ -16,3 +16,8 @@ def start(name: str, run: Callable[[], None]) -> Thread:
             f"cannot start a thread ({name}): there may be no more of them, or no memory for one"
         ) from error
     return thread
+
+
+def _do(*steps: Callable[[], None]) -> None:
+    for step in steps:
+        step()

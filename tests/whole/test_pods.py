@@ -26,11 +26,11 @@ def two_pods() -> Iterator[Node]:
         yield made
 
 
-@pytest.fixture
-def everywhere(tmp_path: Path) -> str:
+@pytest.fixture(params=["bpf", "sock_diag"])
+def everywhere(tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """The flag of a configuration by which all namespaces are counted."""
     file = tmp_path / "everywhere.yaml"
-    file.write_text(f"{QUICK}namespaces: all\nsource: sock_diag\n")
+    file.write_text(f"{QUICK}namespaces: all\nsource: {request.param}\n")
     return f"--config.file={file}"
 
 

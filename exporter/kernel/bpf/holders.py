@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from itertools import islice
 
 from exporter.decode import bpf_holders
-from exporter.decode.bpf_holders import Held
 from exporter.decode.light_skeleton import Made
 from exporter.errors import ReadFailed, SourceUnavailable
 from exporter.kernel.bpf import skeletons
 from exporter.kernel.bpf.calls import Hash, iterate
+from exporter.tcp.holders import HeldSocket
 
 MOST_WANTED = 16_000
 """Inodes whose holders can be asked for together."""
@@ -33,7 +33,7 @@ class BpfHolders:
         if self._made is None:
             self._made = skeletons.load(skeletons.HOLDERS)
 
-    def held(self, inodes: Collection[int] = ()) -> Sequence[Held]:
+    def held(self, inodes: Collection[int] = ()) -> Sequence[HeldSocket]:
         """The descriptors of the sockets that have these *inodes*, MOST_WANTED at most, and of all that are over.
 
         Raises SourceUnavailable and ReadFailed.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from itertools import chain
 from typing import NamedTuple
 
-from exporter.tcp.reading import Bulk, Counts, Reading
+from exporter.tcp.reading import Bulk, Counts, Kept, Reading, Watched
 from exporter.tcp.sockets import Listener, Socket
 from exporter.tcp.states import State
 
@@ -44,7 +44,7 @@ def seen(reading: Reading, chosen: Chosen = None) -> Seen:
             sockets[batch.state] += batch.sockets
         elif isinstance(batch, Counts):
             sockets.update(_by_state(batch))
-        else:
+        elif isinstance(batch, Watched | Kept):
             for one in map(reading.socket, batch.rows.keys()):
                 sockets[one.state] += not one.is_mptcp
                 where, what = _watched(one)

@@ -19,13 +19,14 @@ from exporter.decode.bpf_records import ALL_PAIRS, MOST_PAIRS, MOST_PAIRS_ELSEWH
 from exporter.errors import ReadFailed, SourceUnavailable
 from exporter.kernel.bpf import skeletons
 from exporter.kernel.bpf.calls import BpfError
+from exporter.kernel.bpf.holders import BpfHolders
 from exporter.kernel.bpf.proof import Chosen, Seen, proved, seen
 from exporter.kernel.bpf.walk import EVERYWHERE, PAIRS, PORTS, Slice, Walk
 from exporter.kernel.limits import ephemeral
 from exporter.kernel.sock_diag import SockDiag
 from exporter.kernel.source import Source
 from exporter.tcp.namespaces import OWN
-from exporter.tcp.reading import NOTHING_BESIDES, Asked, Counts, Kept, Reading
+from exporter.tcp.reading import NOTHING_BESIDES, Asked, Counts, Kept, Missed, Reading
 from exporter.tcp.sockets import Listener
 
 MOST_SERVICES = 8192
@@ -45,6 +46,7 @@ class Bpf:
     def __init__(self, *, everywhere: bool = True, witness: Callable[[], Source] = SockDiag) -> None:
         self._everywhere, self._witness = everywhere, witness
         self._walk: Walk | None = None
+        self._holders = BpfHolders()
         self._proof_due = -math.inf
         self._refuted = ""
         self.strays = 0
@@ -57,6 +59,7 @@ class Bpf:
     def prepare(self) -> None:
         """Load the programs, for as long as we may. Raises SourceUnavailable."""
         if self._walk is None:
+            self._holders.prepare()
             self._walk = Walk(skeletons.load(skeletons.TYPED, skeletons.PROBE))
 
     @contextmanager
@@ -107,10 +110,12 @@ class Bpf:
         options = EVERYWHERE * everywhere | PAIRS * asked.pairs | PORTS * asked.ports_in_use
         return Reading(
             list(self._listeners(walk, options, here.inum)),
-            chain(self._kept(walk, options, tables), _counts(walk, asked, here.inum)),
+            chain(self._kept(walk, options, tables), _counts(walk, asked, here.inum), self._missed()),
             partial(bpf_records.socket, own=here.inum),
             shows_inodes=False,
             elsewhere={other.inum: other.limits for other in others} if everywhere else {},
+            held=self._holders.held,
+            members=self._holders.members,
             namespaces_missed=0 if everywhere else None,
         )
 
@@ -143,6 +148,9 @@ class Bpf:
         if pieces:
             yield _joined(pieces)
 
+    def _missed(self) -> Iterator[Missed]:
+        yield Missed(self.strays, self.lost, self.longest_nanoseconds / 1e9)
+
     def _note(self, told: Told) -> None:
         self.strays += told.strays
         self.lost += told.lost
@@ -150,6 +158,7 @@ class Bpf:
 
     def close(self) -> None:
         """Close all descriptors."""
+        self._holders.close()
         if self._walk is not None:
             self._walk.close()
             self._walk = None
