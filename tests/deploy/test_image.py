@@ -1,20 +1,17 @@
 """The image: what it is, how little it needs, and whether its health check follows the flags."""
 
-import http.client
 import json
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import __version__
-from tests.lab import certificates, containers
+from tests.lab import certificates
 from tests.lab.cgroups import cgroup
-from tests.lab.containers import BASE, IMAGE, Container, Engine, container
+from tests.lab.containers import BASE, IMAGE, Engine, container, metrics, status
 from tests.lab.netns import Namespace
 from tests.lab.programs import program
 from tests.lab.witness import wait_for
@@ -31,21 +28,6 @@ kept = leak(20, listen("127.0.0.1", 8080))
 say("ready")
 wait()
 """
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    with containers.engine(tmp_path_factory.mktemp("podman")) as made:
-        containers.build(made)
-        yield made
-
-
-def metrics(host: Namespace) -> str:
-    with closing(http.client.HTTPConnection("127.0.0.1", 10060, timeout=10)) as client:
-        with host.entered():
-            client.connect()
-        client.request("GET", "/metrics")
-        return client.getresponse().read().decode()
 
 
 def holders(host: Namespace) -> set[tuple[str, str]]:
@@ -65,12 +47,6 @@ def configured(folder: Path, text: str) -> tuple[str, str]:
     file.write_text(text)
     file.chmod(0o644)
     return f"--volume={file}:/etc/config.yaml:ro", "--config.file=/etc/config.yaml"
-
-
-def status(running: Container) -> dict[str, str]:
-    """What the kernel says of the exporter's process."""
-    lines = Path(f"/proc/{running.pid}/status").read_text().splitlines()
-    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
 def test_it_adds_little_to_its_base_and_says_what_it_is(engine: Engine) -> None:

@@ -4,17 +4,24 @@ import copy
 import json
 import runpy
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import __version__
 from exporter.settings import config, flags
 from tests.lab.cluster import Manifest, Refused, Tools, check, named, pod
+from tests.lab.containers import Engine, metrics, status
+from tests.lab.containers import container as podman
 from tests.lab.daemon import ROOT, exporter
+from tests.lab.leaks import leak
 from tests.lab.netns import Namespace
+from tests.lab.pods import Node, node
+from tests.lab.witness import wait_for
 
 FOLDER = ROOT / "deploy/kubernetes"
 OVERLAYS = ("plain", "every-namespace", "without-privileges")
@@ -206,6 +213,59 @@ def test_a_namespace_of_ones_own_is_taken_by_all(tools: Tools, tmp_path: Path) -
 
     assert named(found, "Namespace")["metadata"]["name"] == "mine"
     assert {one["metadata"].get("namespace") for one in found if one["kind"] not in NOT_NAMESPACED} == {"mine"}
+
+
+def as_podman(manifests: Sequence[Manifest], folder: Path, node: Node) -> Sequence[str]:
+    """The options by which podman makes of our pod what a kubelet would make of it on *node*."""
+    found, security = pod(manifests), container(manifests)["securityContext"]
+    (folder / "config.yaml").write_text(named(manifests, "ConfigMap")["data"]["config.yaml"])
+    (folder / "config.yaml").chmod(0o644)
+    folder.chmod(0o755)
+    sources = {"config": folder, "cgroups": Path("/sys/fs/cgroup"), "pods": node.logs}
+    return (
+        f"--user={found['securityContext']['runAsUser']}:{found['securityContext']['runAsGroup']}",
+        *(f"--cap-drop={name}" for name in security["capabilities"]["drop"]),
+        *(f"--cap-add={name}" for name in security["capabilities"]["add"]),
+        *(["--read-only"] if security["readOnlyRootFilesystem"] else []),
+        *([] if security["allowPrivilegeEscalation"] else ["--security-opt=no-new-privileges"]),
+        *(["--pid=host"] if found.get("hostPID") else []),
+        *(f"--volume={sources[one['name']]}:{one['mountPath']}:ro" for one in container(manifests)["volumeMounts"]),
+        # Debian's podman is older than CAP_BPF in the default profile.
+        "--security-opt=seccomp=unconfined",
+    )
+
+
+def closing_sockets(host: Namespace) -> dict[str, float]:
+    """In CLOSE_WAIT on port 8080, by network namespace."""
+    families = text_string_to_metric_families(metrics(host))
+    wanted = {"port": "8080", "state": "close_wait"}.items()
+    return {
+        one.labels["netns"]: one.value
+        for family in families
+        for one in family.samples
+        if one.name == "tcpstate_sockets" and wanted <= one.labels.items() and "netns" in one.labels
+    }
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("name", ["plain", "every-namespace"])
+def test_a_pod_of_ours_counts_and_goes_on_without_power(
+    engine: Engine, overlays: dict[str, Sequence[Manifest]], host: Namespace, tmp_path: Path, name: str
+) -> None:
+    """As the manifest says, but for Kubernetes; every namespace's pods are told by their names."""
+    is_everywhere = name == "every-namespace"
+    with node() as made, ExitStack() as kept:
+        web, _ = made.pods
+        kept.enter_context(leak(web.network, "app", "serve", 8080, within=web.cgroup.within()))
+        kept.enter_context(leak(web.network, "client", "dial", 8080, 20, "127.0.0.1", within=web.cgroup.within()))
+        options, flags = as_podman(overlays[name], tmp_path, made), container(overlays[name])["args"]
+        running = kept.enter_context(podman(engine, host, *options, flags=flags))
+        wait_for(lambda: running.is_healthy()[0], "that it is healthy", seconds=20)
+
+        assert f'tcpstate_source_info{{source="{"bpf" if is_everywhere else "sock_diag"}"}} 1.0' in metrics(host)
+        expected = 20 if is_everywhere else None
+        wait_for(lambda: closing_sockets(host).get(web.netns) == expected, "the pod's sockets", seconds=20)
+        assert {status(running)[kind] for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb")} == {"0" * 16}
 
 
 def workload(kind: str, **labels: str) -> Manifest:

@@ -1,9 +1,10 @@
 """Images and containers, by podman(1), on a base that is made of Debian's packages; all is gone after the test."""
 
+import http.client
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,3 +126,18 @@ def container(made: Engine, place: Namespace, *options: str, flags: Sequence[str
         yield Container(made, started)
     finally:
         made.run("rm", "--force", "--time=2", started, check=False)
+
+
+def status(running: Container) -> dict[str, str]:
+    """What the kernel says of the exporter's process."""
+    lines = Path(f"/proc/{running.pid}/status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
+def metrics(host: Namespace) -> str:
+    """What is served in the network of *host*."""
+    with closing(http.client.HTTPConnection("127.0.0.1", 10060, timeout=10)) as client:
+        with host.entered():
+            client.connect()
+        client.request("GET", "/metrics")
+        return client.getresponse().read().decode()
