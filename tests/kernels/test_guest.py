@@ -1,5 +1,7 @@
 """A guest that does what it should not; the machine is a shell script in the place of qemu."""
 
+import fcntl
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from tests.kernels import guest
 from tests.kernels.guest import GuestFailed
 from tests.kernels.kernels import Kernel
+from tests.lab.witness import wait_for
 
 KERNEL = Kernel("6.1", "6.1.0-50-amd64", Path("image"), Path("initramfs"), Path("modules"))
 
@@ -63,3 +66,15 @@ def test_a_guest_that_fails_shows_the_last_lines_of_its_console(
     lines = str(failed.value).splitlines()
     assert lines[-2:] == ["line 100", "Kernel panic"]
     assert len(lines) < 30
+
+
+def test_a_guest_waits_until_another_has_ended(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    machine(folder, WELL)
+    with ThreadPoolExecutor() as threads, (folder / "lock").open("w") as another:
+        fcntl.flock(another, fcntl.LOCK_EX)
+        waiting = threads.submit(guest.run, KERNEL, "true", seconds=10, exchange=folder)
+        wait_for(lambda: "waits until another guest has ended" in capfd.readouterr().out, "it says that it waits")
+        assert not (folder / "up").exists()
+        fcntl.flock(another, fcntl.LOCK_UN)
+
+        assert waiting.result(10) == 0
