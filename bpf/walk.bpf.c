@@ -74,6 +74,7 @@ TABLE(address, struct address, ADDRESSES);
 struct bitmap { __u64 words[1024]; };	/* a bit for each port */
 MMAPABLE(bitmaps, struct bitmap, BITMAPS);
 MMAPABLE(bitmap_of, __u32, ADDRESSES);	/* by row of the address; 0 is none, the others are one more than the place */
+MMAPABLE(served, struct bitmap, 1);	/* ports that are a service's in any namespace: a look here spares one there */
 #define SKETCH 65536
 struct sketch { __u32 sockets[SKETCH]; };
 MMAPABLE(sketch, struct sketch, 1);	/* of destinations without a row, by hash */
@@ -368,13 +369,22 @@ static __always_inline __u32 row_of_address(__u32 inum, const __u64 local[2])
 	return place;
 }
 
-static __always_inline void note_port(__u32 place, __u32 port)
+static __always_inline void set_bit(struct bitmap *bitmap, __u32 port)
 {
-	__u32 *of = bpf_map_lookup_elem(&bitmap_of, &place), at = of ? *of - 1 : NONE;
+	bitmap->words[port >> 6 & 1023] |= 1ULL << (port & 63);
+}
+
+/* Sockets of the address, and the port, if the address has a bitmap. */
+static __always_inline void count_port(__u32 inum, const __u64 local[2], __u32 port)
+{
+	__u32 place = row_of_address(inum, local), *of = bpf_map_lookup_elem(&bitmap_of, &place), at = of ? *of - 1 : NONE;
+	__u64 *sockets = bpf_map_lookup_elem(&address_counts, &place);
 	struct bitmap *bitmap = bpf_map_lookup_elem(&bitmaps, &at);
 
+	if (sockets)
+		++*sockets;
 	if (bitmap)
-		bitmap->words[port >> 6 & 1023] |= 1ULL << (port & 63);
+		set_bit(bitmap, port);
 }
 
 static __always_inline __u32 hash(const struct destination *of)
@@ -420,12 +430,8 @@ static __noinline int count_dialled(__u64 sk, __u32 inum, __u32 local)
 		++*count;
 	else
 		count_in_sketch(&to);
-	place = row_of_address(inum, to.local);
-	count = bpf_map_lookup_elem(&address_counts, &place);
-	if (count)
-		++*count;
 	if (walk.options & PORTS)
-		note_port(place, local);
+		count_port(inum, to.local, local);
 	return 0;
 }
 
@@ -606,8 +612,10 @@ static __always_inline bool is_server(__u32 local, __u32 remote, bool is_chosen,
 static __always_inline bool is_service(__u32 inum, __u32 port)
 {
 	struct listener at = {.inum = inum, .port = port};
+	__u32 only = 0;
+	struct bitmap *anywhere = bpf_map_lookup_elem(&served, &only);
 
-	return bpf_map_lookup_elem(&listeners, &at) != 0;
+	return anywhere && anywhere->words[port >> 6 & 1023] >> (port & 63) & 1 && bpf_map_lookup_elem(&listeners, &at);
 }
 
 static __always_inline __u32 true_state(__u64 sk, __u32 raw)
@@ -620,8 +628,12 @@ static __always_inline __u32 true_state(__u64 sk, __u32 raw)
 static __always_inline void take_listening(__u64 sk, __u32 inum)
 {
 	struct listener at = {.inum = inum, .port = GET(sock_common, sk, skc_num)};
+	__u32 only = 0;
+	struct bitmap *anywhere = bpf_map_lookup_elem(&served, &only);
 	__u8 is = 1;
 
+	if (anywhere)
+		set_bit(anywhere, at.port);
 	if (bpf_map_update_elem(&listeners, &at, &is, BPF_ANY))
 		walk.lost++;
 	tell(sk, inum, LISTEN, LISTEN);

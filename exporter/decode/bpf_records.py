@@ -42,6 +42,7 @@ RECORD = 88
 KEY = 64
 """Of these, those that stay the same."""
 NAMESPACE = 16
+PORT_BITS = (1 << 16) // 8
 SERVICE, PAIR, ADDRESS, DESTINATION, LISTENER = 8, 8, 24, 40, 8
 """Bytes of the keys of the maps."""
 
@@ -185,6 +186,14 @@ def destinations(content: bytes) -> list[tuple[Netns, bytes]]:
 def listener_keys(services: Iterable[tuple[Netns, int]]) -> bytes:
     """Of local ports that are to count as services', end to end."""
     return b"".join(_LISTENER.pack(inum, port) for inum, port in services)
+
+
+def port_bits(ports: Iterable[int]) -> bytes:
+    """A bit for each of all ports, those of *ports* being set."""
+    bits = bytearray(PORT_BITS)
+    for port in ports:
+        bits[port >> 3] |= 1 << (port & 7)
+    return bytes(bits)
 
 
 def listeners(content: bytes, own: Netns) -> Iterator[Listener]:

@@ -97,7 +97,7 @@ class Bitmaps:
     """A bit for each local port on some addresses, which are named by their rows in the table of addresses."""
 
     MOST = 64
-    _SIZE = (1 << 16) // 8
+    _SIZE = bpf_records.PORT_BITS
 
     def __init__(self, made: Made, rows: int) -> None:
         self._rows = rows

@@ -44,6 +44,7 @@ class Walk:
         self._state = memory(made.maps["bss"], bpf_records.STATE)
         self._records = memory(made.maps["records"], bpf_records.RECORD * _RECORDS)
         self._namespaces = memory(made.maps["namespaces"], bpf_records.NAMESPACE * _NAMESPACES)
+        self._served = memory(made.maps["served"], bpf_records.PORT_BITS)
         self._sketch = memory(made.maps["sketch"], _SKETCH)
         self.services, self.targets = Table(made, self._state, SERVICES), Table(made, self._state, TARGETS)
         self.pairs, self.addresses = Table(made, self._state, PORT_PAIRS), Table(made, self._state, ADDRESSES)
@@ -64,6 +65,7 @@ class Walk:
         for _ in self._listeners.drain():
             pass
         self._listeners.fill(bpf_records.listener_keys(services), bytes(len(services)))
+        self._served[: bpf_records.PORT_BITS] = bpf_records.port_bits(port for _, port in services)
         if self.targets.used > _FIRST_COME:
             self._sketch[:_SKETCH] = bytes(_SKETCH)
         self._give_bitmaps()
@@ -72,10 +74,16 @@ class Walk:
         self.pairs.empty()
 
     def _give_bitmaps(self) -> None:
-        """To the addresses that had most sockets, where there are too many."""
+        """The first addresses that are met get one; where there are too many, those that had most sockets have them."""
         if self.addresses.used > self.bitmaps.MOST:
             counts = self.addresses.counts()
-            self.bitmaps.give(nlargest(self.bitmaps.MOST, range(len(counts)), key=counts.__getitem__))
+            busy = [row for row, sockets in enumerate(counts) if sockets]
+            if len(busy) > self.bitmaps.MOST:
+                self.bitmaps.give(nlargest(self.bitmaps.MOST, busy, key=counts.__getitem__))
+            else:
+                self.addresses.empty()
+                self.bitmaps.give([])
+                self._state[bpf_records.rows_at("bitmap")] = bpf_records.NO_ROWS
         self.bitmaps.clear()
 
     def slices(self, options: int, table: Netns = 0, *, listening: bool = False) -> Iterator[Slice]:
@@ -92,7 +100,7 @@ class Walk:
 
     def close(self) -> None:
         """Close all descriptors, and give the memory back."""
-        for mapped in (self._state, self._records, self._namespaces, self._sketch):
+        for mapped in (self._state, self._records, self._namespaces, self._served, self._sketch):
             mapped.close()
         for table in (self.services, self.targets, self.pairs, self.addresses, self.bitmaps):
             table.close()
