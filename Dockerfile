@@ -10,8 +10,9 @@
 #                                                descriptors these have open (Linux 6.2)
 #   --user 0 --cap-add SYS_PTRACE                every process; capabilities that are added for another user than root are
 #   --cap-add DAC_READ_SEARCH besides            never effective in Docker
-#   --user 0 --cap-add BPF --cap-add PERFMON     the sockets of every network namespace (namespaces: all), with Docker from
-#                                                23 on; both are dropped when the program is loaded
+#   --user 0 --cap-add BPF --cap-add PERFMON     the sockets of every network namespace (namespaces: all), and every process
+#                                                that holds stuck ones; Docker from 23 on, Linux from 5.17. Both are dropped
+#                                                when the program is loaded
 #   --volume /var/log/pods:/var/log/pods:ro      and the names of the pods that these are
 #
 # The base needs Python 3.11 or newer with venv and pip, and the runtime the same Python at the same path; both are
