@@ -44,7 +44,7 @@ from promql import (
     limits,
     most_in_time,
     named,
-    of_hosts,
+    of_fullest_host,
     those_of,
     told,
 )
@@ -225,7 +225,7 @@ LIMITS = Row(
         shares(
             "The fullest host of each limit",
             "At the limit the kernel refuses, drops or resets.",
-            Query(f"max by (limit) ({of_hosts(IN_TIME_WAIT)})", "{{limit}}"),
+            Query(of_fullest_host(IN_TIME_WAIT), "{{limit}}"),
             empty="No exporter was there.",
         ),
     ),

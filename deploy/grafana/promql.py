@@ -140,15 +140,24 @@ def limits(waiting: str) -> str:
 
 def of_hosts(waiting: str) -> str:
     """Shares of the limits that a host or a namespace has once; *waiting* are what counts towards that of TIME_WAIT."""
+    return " or ".join(named(share, "limit", name) for name, share in _shares(waiting).items())
+
+
+def of_fullest_host(waiting: str) -> str:
+    """The largest share of each limit; a maximum is named at each step, which thousands of shares are too many for."""
+    return " or ".join(named(f"max({share})", "limit", name) for name, share in _shares(waiting).items())
+
+
+def _shares(waiting: str) -> Mapping[str, str]:
+    """By the name of the limit."""
     ports = _one("ephemeral_ports")
-    found = {
+    return {
         "TIME_WAIT": f"sum by ({SPACE}) ({waiting}) / {_one('time_wait_limit')}",
         "local ports to one peer": f"{_one('ephemeral_ports_busiest_destination')} / {ports}",
         "local ports of one address": f"{_one('ephemeral_ports_busiest_address')} / {ports}",
         "orphans": f"{_one('orphan_sockets')} / {_one('orphan_limit')}",
         "memory for TCP": f"{_one('memory_bytes')} / {_one('memory_limit_bytes')}",
     }
-    return " or ".join(named(share, "limit", name) for name, share in found.items())
 
 
 def _one(name: str) -> str:
