@@ -22,20 +22,24 @@ ARG RUNTIME=${BASE}
 
 FROM ${BASE} AS build
 WORKDIR /src
-COPY constraints.txt constraints-auth.txt pyproject.toml README.md LICENSE ./
+COPY constraints.txt constraints-auth.txt pyproject.toml config.example.yaml README.md LICENSE ./
+COPY deploy deploy
 COPY exporter exporter
+# make image tells them; without, the version is what stands in the source.
+ARG VERSION=
+ARG REVISION=
 # What only builds or tests is left out; what remains is compiled now, since nothing can be written later.
 RUN python3 -m venv /opt/tcp-state-exporter \
  && /opt/tcp-state-exporter/bin/pip install --no-cache-dir --require-hashes \
         --requirement constraints.txt --requirement constraints-auth.txt \
- && /opt/tcp-state-exporter/bin/pip install --no-cache-dir --no-build-isolation --no-deps . \
+ && TCPSTATE_VERSION="${VERSION}" TCPSTATE_REVISION="${REVISION}" \
+    /opt/tcp-state-exporter/bin/pip install --no-cache-dir --no-build-isolation --no-deps . \
  && /opt/tcp-state-exporter/bin/pip uninstall --yes hatchling pathspec pluggy packaging trove-classifiers tomlkit pip \
  && rm -rf /opt/tcp-state-exporter/lib/python3*/site-packages/tornado/test \
         /opt/tcp-state-exporter/lib/python3*/site-packages/psutil/tests
 COPY deploy/image/healthy.py /opt/tcp-state-exporter/
 
 FROM ${RUNTIME}
-# make image tells them; they are empty in a build by hand.
 ARG VERSION=
 ARG REVISION=
 LABEL org.opencontainers.image.title="tcp-state-exporter" \

@@ -2,12 +2,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# By the version of Python, so that another one begins anew.
+RUN := $(VENV)/.run-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 SOURCES := $(shell find exporter -name '*.py' -o -name '*.blob')
 
-.PHONY: run test lint blobs bench bench-fleet soak kernels image clean
+.PHONY: run test lint blobs bench bench-fleet soak kernels image deb zipapp dist packages-check clean
 
 # Arguments for the exporter: make run ARGS=--once
-run: $(VENV)/.run
+run: $(RUN)
 	@exec $(BIN)/tcp-state-exporter $(ARGS)
 
 test: lint
@@ -46,7 +48,7 @@ kernels: $(VENV)/.test
 	$(BIN)/python -m tests.kernels $(ARGS)
 
 # From a leak to the page, with Debian's Prometheus and Alertmanager, until Ctrl-C
-demo: $(VENV)/.run
+demo: $(RUN)
 	@exec $(BIN)/python deploy/demo/demo.py
 
 # The image, by docker or who takes its arguments: make image ENGINE=podman ARGS="--format docker --build-arg BASE=..."
@@ -54,8 +56,41 @@ demo: $(VENV)/.run
 ENGINE ?= docker
 image:
 	$(ENGINE) build $(ARGS) --tag tcp-state-exporter \
-	    --build-arg VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py) \
-	    --build-arg REVISION=$$(git rev-parse HEAD) .
+	    --build-arg VERSION=$$($(PYTHON) deploy/version.py) --build-arg REVISION=$$($(PYTHON) deploy/version.py REVISION) .
+
+# Everything that can be given away, into dist/, with its sums; deb and zipapp alone are there too.
+dist: clean-dist wheel deb zipapp chart
+	deploy/tarball dist/tcp-state-exporter-$(VERSION).pyz $(VERSION) dist
+	@$(SUMS)
+
+VERSION = $(shell $(PYTHON) deploy/version.py)
+# Times in archives are those of the commit: the same source gives the same bytes.
+DATED = SOURCE_DATE_EPOCH=$(shell git log -1 --format=%ct 2>/dev/null || echo 315619200)
+SUMS = cd dist && rm -f SHA256SUMS && sha256sum * >SHA256SUMS
+
+.PHONY: clean-dist wheel
+clean-dist:
+	rm -rf dist
+
+wheel: $(RUN)
+	$(DATED) $(BIN)/python -m hatchling build -d dist
+
+# For Debian bookworm and trixie, of which nothing else is needed: apt install ./dist/tcp-state-exporter_*.deb
+deb:
+	mkdir -p dist
+	$(DATED) PYTHON=$(PYTHON) deploy/debian/build dist
+	@$(SUMS)
+
+# One file for hosts that have Python 3.11 or newer and nothing else.
+zipapp: $(RUN)
+	mkdir -p dist
+	$(DATED) $(BIN)/python deploy/zipapp/pack.py dist/tcp-state-exporter-$(VERSION).pyz
+	@$(SUMS)
+
+# What make dist has made, on fresh Debian systems with systemd, as root: minutes. make packages-check ARGS=trixie
+packages-check: $(VENV)/.test dist
+	tests/system-packages packages
+	$(BIN)/python -m tests.packages $(ARGS)
 
 # Writes what Kubernetes' manifests have from deploy/prometheus, after a change there.
 kubernetes:
@@ -69,13 +104,11 @@ chart:
 	tar --create --gzip --dereference --sort=name --owner=0 --group=0 --numeric-owner --directory=$(dir $(CHART)) \
 	    --file=$(DIST)/tcp-state-exporter-$$(sed -n 's/^version: //p' $(CHART)/Chart.yaml).tgz tcp-state-exporter
 
-$(VENV)/.run: pyproject.toml constraints.txt $(SOURCES)
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) --require-hashes --requirement constraints.txt
-	$(PIP) --no-build-isolation --force-reinstall --no-deps .
+$(RUN): pyproject.toml constraints.txt deploy/venv deploy/version.py deploy/build_hook.py $(SOURCES)
+	@deploy/venv $(PYTHON) $(VENV)
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.run constraints-auth.txt constraints-tests.txt
+$(VENV)/.test: $(RUN) constraints-auth.txt constraints-tests.txt
 	$(PIP) --require-hashes --requirement constraints-auth.txt
 	$(PIP) --constraint constraints-tests.txt hypothesis markdown-it-py mypy pytest ruff types-PyYAML types-psutil \
 	    check-jsonschema kubernetes-validate cloudcoil.models.prometheus_operator

@@ -1,6 +1,7 @@
 """How this Python runs: what suits a process that samples in one thread and answers in others, for months."""
 
 import ctypes
+import faulthandler
 import gc
 import sys
 
@@ -15,6 +16,7 @@ _LARGE = 128 * 1024
 def suit_a_daemon() -> None:
     """For the whole process, at the beginning."""
     sys.setswitchinterval(SWITCH_SECONDS)
+    faulthandler.enable(2)  # who ends a process that hangs by SIGABRT, as systemd does, finds in the log where it hung
     _give_back_large_buffers()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from exporter import __version__
+from exporter import __revision__, __version__
 from exporter.logs.lines import LEVELS
 
 NAME = "tcp-state-exporter"
@@ -44,7 +44,7 @@ class Flags:
 
 def parse(arguments: Sequence[str]) -> Flags:
     """Raises SystemExit: 0 after ``--help`` and ``--version``, 2 with one line on standard error otherwise."""
-    found = vars(_parser().parse_args(arguments))
+    found = vars(parser().parse_args(arguments))
     addresses = tuple(found.pop("listen_addresses") or [f":{PORT}"])
     hosts = frozenset().union(*found.pop("allowed_hosts") or [])
     return Flags(**found, listen_addresses=addresses, allowed_hosts=hosts)
@@ -55,14 +55,15 @@ class _OneLineParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see --help)\n")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _OneLineParser(
+def parser() -> argparse.ArgumentParser:
+    """All flags, with what they mean."""
+    made = _OneLineParser(
         prog=NAME,
         description="Count this host's TCP sockets by state, role and port, tell which are stuck, for Prometheus.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add = parser.add_argument
+    add = made.add_argument
     add("--config.file", dest="config_file", type=Path, metavar="FILE", help="configuration; none is needed")
     add("--config.check", dest="config_check", action="store_true", help="check the configuration and exit")
     add(
@@ -72,20 +73,21 @@ def _parser() -> argparse.ArgumentParser:
         choices=ONCE,
         help="sample once, print it and what is stuck as a table (the default), as metrics or JSON, and exit",
     )
-    _add_web(parser)
+    _add_web(made)
     add("--log.level", dest="log_level", choices=LEVELS, default="info", help="least severe messages to log (info)")
     add(
         "--log.format", dest="log_format", choices=("logfmt", "json"), default="logfmt", help="form of the log (logfmt)"
     )
     add("--version", action="version", version=_version())
-    return parser
+    return made
 
 
 def _version() -> str:
     """The platform by the system call: Python's platform.platform() runs uname(1) for a word of it."""
     system = os.uname()
     running = f"{system.sysname}-{system.release}-{system.machine}"
-    return f"{NAME}, version {__version__}\n  python:    {platform.python_version()}\n  platform:  {running}"
+    revision = f" (revision: {__revision__})" if __revision__ else ""
+    return f"{NAME}, version {__version__}{revision}\n  python:    {platform.python_version()}\n  platform:  {running}"
 
 
 def _add_web(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
-from exporter import __version__
+from exporter import __revision__, __version__
 from exporter.count.census import Bounds, Census
 from exporter.count.closed import Closed
 from exporter.count.report import Report
@@ -48,7 +48,7 @@ class Build:
     """What is running."""
 
     version: str = __version__
-    revision: str = ""
+    revision: str = __revision__
     python: str = platform.python_version()
 
 

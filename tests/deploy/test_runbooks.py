@@ -149,7 +149,7 @@ def test_metrics_and_series_exist(page: Path) -> None:
 
 @each_page
 def test_flags_of_the_exporter_exist(page: Path) -> None:
-    known = flags._parser()._option_string_actions
+    known = flags.parser()._option_string_actions
     assert set(re.findall(r"--(?:web|config|log|once)[a-z.-]*\b", page.read_text())) <= known.keys()
 
     for line in lines(page):

@@ -127,7 +127,7 @@ def test_a_socket_that_systemd_did_not_pass_is_one_line_and_exit_code_1() -> Non
 
 
 def test_the_version_is_printed() -> None:
-    assert run("--version").stdout.startswith(f"tcp-state-exporter, version {__version__}\n")
+    assert run("--version").stdout.startswith(f"tcp-state-exporter, version {__version__}\n  python: ")
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:

@@ -1,5 +1,6 @@
 """The exporter whose samples do not end, or whose sampler dies."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,17 @@ def test_a_first_read_that_does_not_end_is_noticed_too(host: Namespace, tmp_path
         assert running.ask("/-/ready").status == 503
         wait_for(lambda: health(running) == 503, "it is not healthy any more", seconds=30)
         wait_for(lambda: STALE in log.read_text(), "the log says so", seconds=10)
+
+
+def test_who_ends_it_while_it_hangs_finds_in_the_log_where(host: Namespace, tmp_path: Path, fast: str) -> None:
+    broken, log = tmp_path / "broken", tmp_path / "log"
+    broken.touch()
+    with exporter(host, log, fast, within=faults.within("read_hangs", broken), ready=False) as running:
+        wait_for(lambda: running.is_up("/metrics"), "it serves", seconds=20)
+        running.signal(signal.SIGABRT)
+        assert running.popen.wait(10) == -signal.SIGABRT
+
+    assert "in _wait_until_gone" in log.read_text()
 
 
 @pytest.mark.parametrize("fault", ["sampler_exits", "sampler_has_no_memory"])

@@ -1,0 +1,1 @@
+complete -o default -o nospace -W '-h --help --config.file= --config.check --once --web.listen-address= --web.telemetry-path= --web.systemd-socket --web.config.file= --web.enable-lifecycle --web.disable-details --web.allowed-hosts= --web.max-requests= --web.disable-exporter-metrics --log.level= --log.format= --version' tcp-state-exporter

@@ -1,0 +1,31 @@
+"""The single file, on a machine that has Python and nothing else of what it needs."""
+
+import json
+import time
+
+from tests.packages.machine import Machine
+
+FILE = "/opt/tcp-state-exporter"
+PORT = 10061
+
+
+def runs(machine: Machine) -> str:
+    """As nobody, who may write nowhere."""
+    machine.run("apt-get", "install", "--yes", "--no-install-recommends", "python3")
+    machine.run("chmod", "755", FILE)
+    for name in ("tornado", "prometheus_client", "yaml", "psutil"):
+        machine.fails("python3", "-c", f"import {name}")
+    begun = time.monotonic()
+    sampled = json.loads(machine.run("setpriv", "--reuid=nobody", "--clear-groups", FILE, "--once=json"))
+    once = time.monotonic() - begun
+    assert sampled
+
+    begun = time.monotonic()
+    command = ("--uid=nobody", "--property=Type=notify", "--property=ProtectSystem=strict")
+    machine.run("systemd-run", "--unit=single", *command, FILE, f"--web.listen-address=127.0.0.1:{PORT}")
+    ready = time.monotonic() - begun
+    assert "tcpstate_up 1.0" in machine.get(f"http://127.0.0.1:{PORT}/metrics")
+    assert "stuck" in machine.get(f"http://127.0.0.1:{PORT}/")
+    machine.run("systemctl", "stop", "single")
+    size = (machine.root / FILE[1:]).stat().st_size
+    return f"{size / 1e6:.2f} MB, a sample in {once:.1f} s, ready in {ready:.1f} s"
