@@ -16,6 +16,7 @@ from tests.lab import certificates
 from tests.lab.daemon import exporter
 from tests.lab.leaks import Leak, leak
 from tests.lab.netns import namespace
+from tests.lab.witness import wait_for
 from tests.soak.faults import FAULTS, Host
 from tests.soak.record import Record
 from tests.soak.scrapers import Scraper
@@ -53,6 +54,7 @@ def _run(kept: ExitStack, seconds: float) -> Record:
     client = kept.enter_context(leak(host, "client", "dial", 7000, 0))
     flags = f"--config.file={folder / 'config.yaml'}", f"--web.config.file={folder / 'web.yaml'}"
     running = kept.enter_context(exporter(host, folder / "log", *flags, ready=False))
+    wait_for(lambda: "Listening" in running.log.read_text(), "the server listens")
     scraper = Scraper(host, running.port)
     kept.callback(scraper.stop)
     scraper.start()
