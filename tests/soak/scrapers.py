@@ -30,6 +30,7 @@ class Scraper:
 
     place: Namespace
     port: int
+    tls: bool = True
     answers: Counter[str] = field(default_factory=Counter)
     """By status, or by what went wrong."""
     missed: list[float] = field(default_factory=list)
@@ -67,7 +68,11 @@ class Scraper:
         self.slowest = max(self.slowest, time.monotonic() - begun)
 
     def _status(self, path: str, headers: Mapping[str, str]) -> str:
-        client = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=self._context)
+        client = (
+            http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=self._context)
+            if self.tls
+            else http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        )
         try:
             client.request("GET", path, headers=dict(headers))
             answer = client.getresponse()
