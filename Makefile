@@ -14,7 +14,7 @@ run: $(RUN)
 
 test: lint
 	tests/system-packages
-	$(BIN)/python -m pytest $(ARGS)
+	tests/as-root $(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -29,7 +29,7 @@ blobs: $(VENV)/.test
 # Sections of the benchmark, all by default: make bench ARGS="watched stuck"; it names them with ARGS=--help
 bench: $(VENV)/.test
 	tests/system-packages bench
-	$(BIN)/python -m tests.bench $(ARGS)
+	tests/as-root $(BIN)/python -m tests.bench $(ARGS)
 
 # What rules and dashboard cost one Prometheus, for 1,000 hosts by default: make bench-fleet ARGS="--hosts 300"
 bench-fleet: $(VENV)/.test
@@ -39,7 +39,7 @@ bench-fleet: $(VENV)/.test
 # A long run beside churn, leaks, scrapes and faults, an hour by default: make soak ARGS=5
 soak: $(VENV)/.test
 	tests/system-packages
-	$(BIN)/python -m tests.soak $(ARGS)
+	tests/as-root $(BIN)/python -m tests.soak $(ARGS)
 
 # Every source on Debian's other kernels, emulated, 3 minutes each: for whoever changes a source or what a kernel runs.
 # make kernels ARGS=6.1 for one of them; ARGS='6.1 --run "uname -a"' runs a command there
