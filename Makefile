@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 RUN := $(VENV)/.run-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 SOURCES := $(shell find exporter -name '*.py' -o -name '*.blob')
 
-.PHONY: run test lint blobs bench bench-fleet soak kernels image deb zipapp dist packages-check clean
+.PHONY: run test lint blobs bench bench-fleet soak soak-namespaces kernels image deb zipapp dist packages-check clean
 
 # Arguments for the exporter: make run ARGS=--once
 run: $(RUN)
@@ -40,6 +40,11 @@ bench-fleet: $(VENV)/.test
 soak: $(VENV)/.test
 	tests/system-packages
 	tests/as-root $(BIN)/python -m tests.soak $(ARGS)
+
+# Network namespaces that come and go, for ten minutes by default: make soak-namespaces ARGS="2 --source sock_diag"
+soak-namespaces: $(VENV)/.test
+	tests/system-packages
+	tests/as-root $(BIN)/python -m tests.soak.namespaces $(ARGS)
 
 # Every source on Debian's other kernels, emulated, 3 minutes each: for whoever changes a source or what a kernel runs.
 # make kernels ARGS=6.1 for one of them; ARGS='6.1 --run "uname -a"' runs a command there
