@@ -32,6 +32,8 @@ class Form(Generic[Key]):
     """How many there can be."""
     decode: Callable[[bytes], Sequence[Key]]
     """Of keys end to end."""
+    enough: int | None = None
+    """Rows in use beyond which there are keys without one, so that others had better come first next time."""
 
 
 class Table(Generic[Key]):
@@ -66,6 +68,8 @@ class Table(Generic[Key]):
         self._forget()
 
     def _is_worn(self) -> bool:
+        if self._form.enough is not None and self.used > self._form.enough:
+            return True
         if self.used < self._form.rows * 3 // 4:
             return False
         counts = self.counts()
