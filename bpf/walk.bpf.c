@@ -686,23 +686,34 @@ static __always_inline void take(__u64 sk)
 /* ---- the walk ---- */
 
 #define AHEAD 8
+#define ROUND 4		/* times so many buckets are passed in one round, if they are empty */
+
+/* So many buckets, one behind the other; whether all are empty. */
+static __always_inline bool look_ahead(__u64 at, __u64 stride, __u64 node[AHEAD])
+{
+	__u64 all = 1;
+
+#if !TYPED
+	if (stride == sizeof(*node))
+		bpf_probe_read_kernel(node, AHEAD * sizeof(*node), (void *)at);
+	else
+#endif
+#pragma unroll
+	for (int i = 0; i < AHEAD; i++)
+		node[i] = word(at + i * stride);
+#pragma unroll
+	for (int i = 0; i < AHEAD; i++)
+		all &= node[i];
+	return all & 1;
+}
 
 /*
- * Looks at so many buckets at once, and says whether all are empty. If not, it touches what take() will read of the
- * first two sockets of each: a walk spends its time waiting for memory, and here many loads wait together. In place of
- * a socket that is not there the bucket itself is touched, since what marks the end of a chain is no address.
+ * Touches what take() will read of the first two sockets of each of these buckets: a walk spends its time waiting for
+ * memory, and here many loads wait together. In place of a socket that is not there the first bucket is touched, since
+ * what marks the end of a chain is no address.
  */
-static __noinline int is_all_empty(__u64 first, __u32 stride)
+static __always_inline void touch(__u64 first, __u64 node[AHEAD])
 {
-	__u64 node[AHEAD], at = first, all = 1;
-
-#pragma unroll
-	for (int i = 0; i < AHEAD; i++, at += stride) {
-		node[i] = word(at);
-		all &= node[i];
-	}
-	if (all & 1)
-		return 1;
 #if TYPED
 	__u64 back = bpf_core_field_offset(struct sock_common, skc_nulls_node) - bpf_core_field_offset(struct sock_common, skc_net);
 #pragma unroll
@@ -716,7 +727,32 @@ static __noinline int is_all_empty(__u64 first, __u32 stride)
 			node[i] = word(socket) | (ended & 1);
 		}
 #endif
+}
+
+static __noinline int is_all_empty(__u64 first, __u64 stride)
+{
+	__u64 node[AHEAD];
+
+	if (look_ahead(first, stride, node))
+		return 1;
+	touch(first, node);
 	return 0;
+}
+
+/* How many of the buckets to come are empty, as far as they are looked at together: a table is of 2^n buckets. */
+static __always_inline __u64 empty_ahead(__u64 at)
+{
+	__u64 stride = walk.stride, empty = 0;
+
+	if (walk.bucket % AHEAD || walk.skip || walk.buckets < AHEAD)
+		return 0;
+#pragma unroll
+	for (int i = 0; i < ROUND; i++) {
+		if (walk.bucket + empty >= walk.buckets || !is_all_empty(at + empty * stride, stride))
+			break;
+		empty += AHEAD;
+	}
+	return empty;
 }
 
 /* Whether the end of a chain is that of the bucket: those of listening sockets are counted from 1 << 29. */
@@ -731,8 +767,10 @@ static __always_inline long next_bucket(void)
 
 	if (walk.is_late || walk.bucket >= walk.buckets || walk.records > RECORDS - 2 * WHOLE)
 		return 1;
-	if (!(walk.bucket % AHEAD) && !walk.skip && walk.buckets >= AHEAD && is_all_empty(at, walk.stride)) {
-		walk.bucket += AHEAD;
+	__u64 empty = empty_ahead(at);
+
+	if (empty) {
+		walk.bucket += empty;
 		return 0;
 	}
 	walk.node = word(at);

@@ -71,7 +71,8 @@ class Walk:
         self._give_bitmaps()
         for table in (self.services, self.targets, self.addresses):
             table.clear()
-        self.pairs.empty()
+        if self.pairs.used:
+            self.pairs.empty()
 
     def _give_bitmaps(self) -> None:
         """The first addresses that are met get one; where there are too many, those that had most sockets have them."""
