@@ -6,7 +6,8 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 RUN := $(VENV)/.run-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 SOURCES := $(shell find exporter -name '*.py' -o -name '*.blob')
 
-.PHONY: run test lint blobs bench bench-fleet soak soak-namespaces kernels image deb zipapp dist packages-check clean
+.PHONY: run test lint blobs bench bench-fleet soak soak-namespaces kernels demo image deb zipapp dist packages-check kubernetes chart \
+    clean
 
 # Arguments for the exporter: make run ARGS=--once
 run: $(RUN)
