@@ -64,7 +64,7 @@ def test_where_proc_hides_the_processes_all_is_known_but_their_names(  # noqa: P
         seen = {state.label: number for state, number in by_state(host).items()}
         wait_for(lambda: +running.by_state() == seen, "the counts are those of ss")
         assert [sample.labels["source"] for sample in running.samples("tcpstate_source_info")] == [source]
-        assert counted(running, "tcpstate_sample_failures_total") == 0
+        assert counted(running, "tcpstate_sample_failures_total", source=source) == 0
 
     assert log.read_text().count("CAP_SYS_PTRACE") == 1
     assert "traceback" not in log.read_text().lower()
