@@ -43,7 +43,7 @@ NOTIFIED = FIRING + 30
 """And half a minute in which Alertmanager waits for others of the kind."""
 EXHAUSTED = 510
 """The service has 1,024 descriptors, and loses two a second."""
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from exporter.settings import config, flags
 from tests.lab.cluster import Manifest, Refused, Tools, check, named, pod
 from tests.lab.containers import Engine, metrics, status
 from tests.lab.containers import container as podman
-from tests.lab.daemon import ROOT, exporter
+from tests.lab.daemon import ROOT, exporter, prometheus
 from tests.lab.leaks import leak
 from tests.lab.netns import Namespace
 from tests.lab.pods import Node, node
@@ -213,6 +213,34 @@ def test_a_namespace_of_ones_own_is_taken_by_all(tools: Tools, tmp_path: Path) -
 
     assert named(found, "Namespace")["metadata"]["name"] == "mine"
     assert {one["metadata"].get("namespace") for one in found if one["kind"] not in NOT_NAMESPACED} == {"mine"}
+
+
+BY_THE_OPERATOR = {"namespace": "monitoring", "pod": "tcp-state-exporter-x7k2p", "container": "tcp-state-exporter"}
+"""Labels that a target has from the operator before our own rules."""
+
+
+@pytest.mark.kernel
+def test_a_target_is_known_by_its_node_and_not_by_the_pod(
+    everything: Sequence[Manifest], host: Namespace, tmp_path: Path
+) -> None:
+    """Or each update would end all series, and the alerts that look back with them."""
+    (endpoint,) = named(everything, "PodMonitor")["spec"]["podMetricsEndpoints"]
+    snake = {"sourceLabels": "source_labels", "targetLabel": "target_label"}
+    labels = {**BY_THE_OPERATOR, "endpoint": "metrics", "__meta_kubernetes_pod_node_name": "node-1"}
+    scrape = {
+        "job_name": "tcp-state-exporter",
+        "static_configs": [{"targets": ["127.0.0.1:10060"], "labels": labels}],
+        "relabel_configs": [
+            {snake.get(key, key): value for key, value in one.items()} for one in endpoint["relabelings"]
+        ],
+    }
+    (tmp_path / "scrape.yml").write_text(yaml.safe_dump({"scrape_configs": [scrape]}))
+
+    with prometheus(host, tmp_path, tmp_path / "scrape.yml") as running:
+        wait_for(lambda: '"instance"' in running.ask("/api/v1/targets").body, "it has a target")
+        (target,) = json.loads(running.ask("/api/v1/targets").body)["data"]["activeTargets"]
+
+    assert target["labels"] == {"instance": "node-1", "job": "tcp-state-exporter"}
 
 
 def as_podman(manifests: Sequence[Manifest], folder: Path, node: Node) -> Sequence[str]:
