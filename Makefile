@@ -25,7 +25,7 @@ lint: $(VENV)/.test
 # What counts inside the kernel, built anew: after a change in bpf/
 blobs: $(VENV)/.test
 	tests/system-packages
-	$(BIN)/python bpf/build.py
+	$(BIN)/python bpf/skeletons.py
 
 # Sections of the benchmark, all by default: make bench ARGS="watched stuck"; it names them with ARGS=--help
 bench: $(VENV)/.test

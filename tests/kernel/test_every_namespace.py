@@ -23,7 +23,7 @@ from exporter.kernel.every_namespace import EveryNamespace
 from exporter.kernel.namespaces import Namespaces
 from exporter.tcp.limits import ELSEWHERE
 from exporter.tcp.namespaces import OWN
-from exporter.tcp.reading import Asked, Batch, Bulk, Kept, Watched
+from exporter.tcp.reading import Asked, Batch, Bulk, Watched
 from exporter.tcp.states import State
 from tests.kernel.readings import Taken
 from tests.lab.daemon import ROOT, WITHOUT_CAPABILITIES
@@ -139,7 +139,7 @@ def counts(taken: Taken, netns: int) -> Counter[State]:
 
 
 def of(batch: Batch) -> int:
-    assert not isinstance(batch, Kept)
+    assert isinstance(batch, Bulk | Watched)
     return batch.netns
 
 

@@ -1,6 +1,7 @@
 """A node with two pods, of which one leaks: what the exporter tells of each network namespace."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,11 @@ def test_each_namespace_has_as_many_sockets_as_ss_sees_in_it(
     ):
         for pod in (web, etcd):
             seen = {state.label: number for state, number in by_state(pod.network).items()}
-            wait_for(lambda pod=pod, seen=seen: sockets_of(running, pod) == seen, "they are counted", SECONDS)
+            wait_for(partial(is_told, running, pod, seen), "they are counted", SECONDS)
+
+
+def is_told(running: Process, pod: Pod, seen: Mapping[str, int]) -> bool:
+    return sockets_of(running, pod) == seen
 
 
 def sockets_of(running: Process, pod: Pod) -> dict[str, float]:

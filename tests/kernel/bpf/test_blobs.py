@@ -19,8 +19,8 @@ REMEDY = "make blobs builds them anew"
 
 
 def build() -> ModuleType:
-    """bpf/build.py, which is a script."""
-    spec = importlib.util.spec_from_file_location("build", ROOT / "bpf/build.py")
+    """bpf/skeletons.py, which is a script."""
+    spec = importlib.util.spec_from_file_location("skeletons", ROOT / "bpf/skeletons.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -1,6 +1,6 @@
 """Builds the programs that count inside the kernel, as files that the exporter brings along: see ``make blobs``.
 
-    python bpf/build.py [FOLDER]
+    python bpf/skeletons.py [FOLDER]
 
 Each is a light skeleton: a program that the kernel runs once, and that makes the maps and loads the programs proper,
 with the kernel's own offsets in them. bpftool prints it as C; what is kept is its data and its instructions, behind a
