@@ -1,4 +1,4 @@
-"""The files that bpf/skeletons.py writes: a line of JSON, and behind it the data and the instructions of a light skeleton.
+"""The files that bpf/skeletons.py writes: a line of JSON, and behind it data and instructions of a light skeleton.
 
     {"source": "walk.bpf.c", "sha256": "1d30…", "compiler": "Debian clang …", "bpftool": "bpftool v7.1.0",
      "byteorder": "little", "maps": ["listeners", …], "programs": ["walk_table", …], "data": 65912, "code": 22336}
