@@ -65,6 +65,8 @@ def test_the_wheel_has_the_program_and_what_goes_beside_it(dist: Path) -> None:
 
     assert modules().items() <= found.items()
     assert beside(ROOT / "deploy").items() <= shared.items()
+    assert {name for name in shared if name.startswith("kubernetes/overlays/")}
+    assert {name for name in found if name.endswith("/share/man/man8/tcp-state-exporter.8")}
 
 
 def test_the_source_archive_has_all_that_is_tracked_and_builds_the_same_wheel(dist: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ UNIT = "tcp-state-exporter.service"
 TARGETS = "basic.target multi-user.target network-online.target shutdown.target sockets.target sysinit.target"
 
 EXPOSURE = 1.5
-WITH = {"names.conf": 2.0, "bpf.conf": 1.8, "socket.conf": EXPOSURE}
+WITH = {"names.conf": 2.0, "bpf.conf": 1.8, "socket.conf": EXPOSURE, "tls.conf": EXPOSURE + 0.1}
 """How exposed the service is at most with each of what may be dropped in."""
 
 

@@ -27,6 +27,7 @@ SERVICE: Sequence[Callable[[Machine], str]] = (
     service.waits_until_a_bad_configuration_is_mended,
     service.is_scraped_by_prometheus_which_loads_the_alerts,
     service.is_started_anew_when_a_sample_hangs,
+    service.serves_by_tls,
     service.takes_its_port_from_systemd,
     service.counts_every_namespace,
     service.stops,

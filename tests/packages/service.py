@@ -8,6 +8,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.lab import certificates
 from tests.packages.machine import CommandFailed, Machine
 
 UNIT = "tcp-state-exporter.service"
@@ -28,6 +29,9 @@ held = [listening.accept()[0] for _ in clients]
 for client in clients: client.close()
 time.sleep(3600)
 """
+
+KEY = "/etc/tcp-state-exporter/own.key"
+GET_CERTIFICATE = "import ssl; print(ssl.get_server_certificate(('127.0.0.1', 10060)))"
 
 HANG = """
 import os, sys, time
@@ -215,6 +219,33 @@ def is_started_anew_when_a_sample_hangs(machine: Machine) -> str:
     assert samples(machine, "tcpstate_up") == [({}, 1.0)]
     without_drop_ins(machine)
     return f"noticed after {ended:.0f} s, up again {back:.0f} s later"
+
+
+def serves_by_tls(machine: Machine) -> str:
+    """With a key that only a group may read, and with a renewed certificate after a reload."""
+    folder = machine.root / "etc/tcp-state-exporter"
+    certificates.make(folder, "own")
+    machine.run("groupadd", "--system", "--force", "ssl-cert")
+    machine.run("chgrp", "ssl-cert", KEY)
+    machine.run("chmod", "640", KEY)
+    machine.write("/etc/tcp-state-exporter/web.yaml", "tls_server_config: {cert_file: own.crt, key_file: own.key}\n")
+    defaults = (machine.root / DEFAULTS[1:]).read_text()
+    web = "--web.config.file=/etc/tcp-state-exporter/web.yaml"
+    machine.write(DEFAULTS, f'ARGS="--config.file={CONFIG} {web}"\n')
+    assert "own.key" in machine.fails("systemctl", "restart", UNIT) + machine.journal(UNIT)
+
+    drop_in(machine, "tls.conf")
+    machine.run("systemctl", "restart", UNIT)
+    first = machine.run("python3", "-c", GET_CERTIFICATE)
+    certificates.make(folder, "own")
+    machine.run("chgrp", "ssl-cert", KEY)
+    machine.run("systemctl", "reload", UNIT)
+    wait_for(lambda: machine.run("python3", "-c", GET_CERTIFICATE) != first, "the new certificate is served", 5)
+
+    machine.write(DEFAULTS, defaults)
+    machine.run("rm", "-r", *(f"/etc/tcp-state-exporter/{name}" for name in ("own.crt", "own.key", "web.yaml")))
+    without_drop_ins(machine)
+    return ""
 
 
 def takes_its_port_from_systemd(machine: Machine) -> str:
