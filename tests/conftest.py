@@ -16,6 +16,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew instead of comparing")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # From Python 3.12 on fork() warns where there are threads; our children make a few system calls and end.
+    config.addinivalue_line("filterwarnings", "ignore:This process .* is multi-threaded:DeprecationWarning")
+
+
 def require_laboratory() -> None:
     """Fail where network namespaces cannot be made: a test that is left out looks like one that passed."""
     missing = netns.lacking(os.geteuid(), os.environ["PATH"])
