@@ -2,8 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 
 from exporter.count.census import blank, census
 from exporter.count.counting import Besides, Count, are_ports_counted
@@ -12,18 +10,15 @@ from exporter.count.stuck import Tell
 from exporter.count.watched import Read, Seen, WatchedSockets
 from exporter.errors import Interrupted, SampleError, SourceUnavailable
 from exporter.kernel.choice import FirstThatWorks, Make, candidates
-from exporter.kernel.limits import CountersElsewhere, LimitsReader
-from exporter.kernel.namespaces import Members, Namespaces
-from exporter.kernel.netns import members
+from exporter.kernel.limits import LimitsReader
 from exporter.kernel.source import Source
 from exporter.sampling.clocks import Clocks
+from exporter.sampling.spaces import Spaces
 from exporter.sampling.whose import Whose
 from exporter.settings.config import Config
 from exporter.tcp.limits import Limits
-from exporter.tcp.namespaces import OURS, OWN, Namespace
+from exporter.tcp.namespaces import OWN
 from exporter.tcp.reading import Asked, Reading
-
-_PROC = Path("/proc")
 
 LEAST_FOR_OWNERS = 0.25
 """Share of a sample's time that the search for owners gets also where the reading has taken all of it."""
@@ -41,9 +36,7 @@ class Sampling:
         self._config, self._clocks, self._sources = config, clocks, sources
         self._chosen = self._choose(config)
         self._limits = LimitsReader()
-        self._namespaces = Namespaces(members=self._members, cpu=clocks.cpu)
-        self._listed_members: Members | None = None
-        self._counters = CountersElsewhere()
+        self._spaces = Spaces(clocks)
         self._whose = Whose(clocks)
         self._ports_in_use: int | None = None
         self._memory = blank(config.ports, config.namespaces)
@@ -89,8 +82,7 @@ class Sampling:
         left = max(seconds - (self._clocks.cpu() - begun), seconds * LEAST_FOR_OWNERS)
         self._memory.closed.left(count.unseen)
         descriptors = self._whose.explain(self._memory, reading, rules.owners, now, left)
-        names = self._named(reading, now)
-        closed = self._whose.where(self._memory.closed.by_process(), names.values())
+        names = self._spaces.names(reading, now)
         tell = Tell(
             now,
             rules,
@@ -99,33 +91,11 @@ class Sampling:
             descriptors,
             names,
             reading.namespaces_missed,
-            closed,
+            self._spaces.of(self._memory.closed.by_process(), names.values()),
         )
-        found = census(count, self._memory, {OWN: limits, **self._elsewhere(reading, names, now)}, tell)
+        found = census(count, self._memory, {OWN: limits, **self._spaces.limits(reading, names, now)}, tell)
         self._ports_in_use = found.own.busiest_address
         return Sample(found, at, now, self._clocks.monotonic() - now)
-
-    def _named(self, reading: Reading, now: float) -> Mapping[int, Namespace]:
-        """The namespaces that the reading covers."""
-        self._listed_members = reading.members
-        return self._namespaces.look([OWN, *reading.elsewhere], now) if reading.elsewhere else {OWN: OURS}
-
-    def _members(self) -> Mapping[int, Sequence[int]]:
-        """Who is in which namespace, as the kernel lists it, or /proc shows it. Raises OSError."""
-        try:
-            return self._listed_members() if self._listed_members else members(_PROC)
-        except (SampleError, SourceUnavailable) as error:
-            raise OSError(str(error)) from error
-
-    def _elsewhere(self, reading: Reading, names: Mapping[int, Namespace], now: float) -> Mapping[int, Limits]:
-        """The limits of the other namespaces, with the counters that the reading does not tell."""
-        lacking = [netns for netns, known in reading.elsewhere.items() if "listen_overflows" not in known.values]
-        counters = self._counters.read({netns: names[netns].pid for netns in lacking}, now)
-        more = {netns: counters.get(netns, {}) for netns in lacking}
-        return {
-            netns: replace(known, values={**known.values, **more.get(netns, {})})
-            for netns, known in reading.elsewhere.items()
-        }
 
     def _read(self, limits: Limits, now: float) -> tuple[Count, Reading]:
         """Read by the first source that works; one that turns out not to is given up."""

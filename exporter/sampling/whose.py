@@ -1,13 +1,11 @@
 """Whose the stuck sockets are: asks the kernel for what the memory of a sample has to know of processes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import chain
-from pathlib import Path
 
 from exporter.count.census import Memory
 from exporter.count.holders import Holders
 from exporter.count.rules import OwnerRules
-from exporter.kernel import processes
 from exporter.kernel.cgroups import Cgroups
 from exporter.kernel.closed import ClosedSearch
 from exporter.kernel.descriptor_use import DescriptorUse
@@ -15,11 +13,8 @@ from exporter.kernel.members import Members
 from exporter.kernel.owners import OwnerSearch
 from exporter.kernel.sockstat import ClosedSockets
 from exporter.sampling.clocks import Clocks
-from exporter.tcp.holders import Descriptors, Process
-from exporter.tcp.namespaces import Namespace
+from exporter.tcp.holders import Descriptors
 from exporter.tcp.reading import Reading
-
-_PROC = Path("/proc")
 
 
 class Whose:
@@ -57,12 +52,6 @@ class Whose:
         closed = (process.pid for process in memory.closed.by_process())
         return self._use.of(chain(holders.pids(), memory.exhaustion.pids(), closed, holders.likely_pids()), now)
 
-    def where(self, of: Iterable[Process], names: Iterable[Namespace]) -> Mapping[int, str]:
-        """The names of the network namespaces that these processes are in, by their numbers, as far as it is known."""
-        networks = {network: one.name for one in names if one.pid and (network := _network(one.pid))}
-        found = {process.pid: _network(process.pid) for process in of} if networks else {}
-        return {pid: networks[network] for pid, network in found.items() if network in networks}
-
     def _find_owners(self, holders: Holders, reading: Reading, now: float, seconds: float) -> None:
         holders.lose(self._owners.ended(holders.processes()))
         known = holders.pids()
@@ -87,11 +76,3 @@ class Whose:
             self._closed.begin(pids, closed.suspects, now, everywhere=bool(reading.elsewhere))
         if look := self._closed.go_on(seconds):
             closed.learn(look)
-
-
-def _network(pid: int) -> int:
-    """See ``processes.network``; 0 where it has ended."""
-    try:
-        return processes.network(_PROC, pid)
-    except OSError:
-        return 0
