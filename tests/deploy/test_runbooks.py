@@ -3,22 +3,20 @@
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from exporter.server import routes
 from exporter.settings import config, flags
 from exporter.show import metrics, stuck_query
 from tests.lab.daemon import ROOT
+from tests.lab.markdown import code, fences, lost, tokens
 from tests.lab.netns import Namespace
 
 FOLDER = ROOT / "deploy/runbooks"
@@ -36,30 +34,11 @@ each_page = pytest.mark.parametrize("page", [*PAGES, INDEX], ids=lambda page: pa
 each_alert = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
-class Fence(NamedTuple):
-    """A block of code."""
-
-    language: str
-    content: str
-
-
-@cache
-def tokens(page: Path) -> Sequence[Token]:
-    """All of the page, those within its lines of text too."""
-    blocks = MarkdownIt("commonmark").enable("table").parse(page.read_text())
-    return [*blocks, *chain.from_iterable(block.children or () for block in blocks)]
-
-
-def fences(page: Path, *languages: str) -> list[Fence]:
-    found = [Fence(token.info, token.content) for token in tokens(page) if token.type == "fence"]
-    return [fence for fence in found if not languages or fence.language in languages]
-
-
 def lines(page: Path) -> Iterator[str]:
     """What can be pasted, or quoted: lines of shell, and code within the text."""
     for fence in fences(page, "sh"):
         yield from fence.content.splitlines()
-    yield from (token.content for token in tokens(page) if token.type == "code_inline")
+    yield from code(page)
 
 
 @cache
@@ -118,17 +97,7 @@ def test_no_table_or_fence_is_left_as_text(page: Path) -> None:
 
 @each_page
 def test_links_lead_somewhere(page: Path) -> None:
-    links = [str(token.attrs["href"]) for token in tokens(page) if token.type == "link_open"]
-
-    for link in (urlsplit(link) for link in links if "://" not in link):
-        target = (page.parent / link.path).resolve() if link.path else page
-        assert target.is_file(), link.path
-        assert not link.fragment or link.fragment in anchors(target), link.fragment
-
-
-def anchors(page: Path) -> set[str]:
-    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
-    return {heading.lower().replace(" ", "-") for heading in headings}
+    assert not lost(page)
 
 
 @each_page
