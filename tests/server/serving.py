@@ -74,12 +74,12 @@ class Serving:
         one = socket.socket()
         if receive_buffer:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        one.settimeout(5)
+        one.settimeout(20)
         one.connect(("127.0.0.1", self.port))
         return one
 
     def client(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
 
     def get(self, path: str = "/metrics", method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
         """One request on a connection of its own."""
@@ -91,14 +91,14 @@ class Serving:
         return answer.status, dict(answer.getheaders()), body
 
     def raw(self, request: bytes) -> bytes:
-        """What comes back for these bytes until the server closes, or says nothing for a moment."""
+        """What comes back for these bytes until the server closes, or says nothing more for a moment."""
         with self.connect() as one:
             one.sendall(request)
-            one.settimeout(0.5)
             received = b""
             try:
                 while chunk := one.recv(65536):
                     received += chunk
+                    one.settimeout(0.5)
             except (TimeoutError, ConnectionResetError):
                 pass
             return received
@@ -134,7 +134,7 @@ def serving(
             assert not thread.is_alive(), "the server does not end"
 
     thread.start()
-    assert started.wait(5)
+    assert started.wait(20)
     try:
         yield Serving(listening.getsockname()[1], end, connections)
     finally:
