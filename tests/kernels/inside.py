@@ -27,6 +27,8 @@ _WITH_TWO_CAPABILITIES = (
 )
 """Root in name, so that root's files can be read, with what counting in the kernel needs and nothing else."""
 
+_PATIENCE_SECONDS = 120.0
+"""An emulated core that has to share a real one takes 20 to start the daemon."""
 _NAMES = {int(one): one.label for one in Capability}
 
 
@@ -57,9 +59,10 @@ def _daemon() -> Daemon:
     with (
         netns.namespace() as host,
         tempfile.TemporaryDirectory() as folder,
-        exporter(host, Path(folder) / "log", within=_WITH_TWO_CAPABILITIES) as running,
+        exporter(host, Path(folder) / "log", within=_WITH_TWO_CAPABILITIES, ready=False) as running,
     ):
-        wait_for(lambda: running.value("tcpstate_samples_total") >= 2, "samples go on", seconds=60)
+        wait_for(lambda: running.is_up("/-/ready"), "a daemon is ready", _PATIENCE_SECONDS)
+        wait_for(lambda: running.value("tcpstate_samples_total") >= 2, "samples go on", _PATIENCE_SECONDS)
         (source,) = running.samples("tcpstate_source_info")
         return Daemon(source.labels["source"], _capabilities(running))
 

@@ -72,6 +72,6 @@ def faults(one: Row) -> Iterator[str]:
         yield from (f"{one.kernel.name} {name}: {fault}" for fault in found.faults)
         if found.refusal and name not in known:
             yield f"{one.kernel.name} {name}: should not have refused: {found.refusal}"
-    source, capabilities = one.report.daemon.source, one.report.daemon.capabilities
-    if capabilities or (source == "bpf") is ("bpf" in known):
+    is_bpf = one.report.daemon.source == "bpf"
+    if is_bpf is ("bpf" in known) or (is_bpf and one.report.daemon.capabilities):
         yield f"{one.kernel.name}: a daemon goes on as {_goes_on(one.report.daemon)}"
