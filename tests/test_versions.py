@@ -10,7 +10,11 @@ from pathlib import Path
 from tests.lab.daemon import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-TOLD_BY_OTHERS = ("tests/show", "tests/settings", "tests/server")
+TOLD_BY_OTHERS = (
+    "tests/show",
+    "tests/settings",
+    *(f"tests/server/test_{name}.py" for name in ("routes", "negotiation", "framing", "heads")),
+)
 """What depends on how the libraries behave."""
 
 

@@ -31,6 +31,7 @@ SERVICE: Sequence[Callable[[Machine], str]] = (
     service.takes_its_port_from_systemd,
     service.counts_every_namespace,
     service.stops,
+    service.keeps_its_configuration_when_it_is_installed_again,
     service.leaves_nothing,
 )
 

@@ -289,8 +289,19 @@ def stops(machine: Machine) -> str:
     return f"in {took:.2f} s"
 
 
+def keeps_its_configuration_when_it_is_installed_again(machine: Machine) -> str:
+    machine.write(CONFIG, "interval: 3s\n")
+    before = machine.unit(UNIT, "MainPID")
+    machine.run("apt-get", "install", "--yes", "--reinstall", "/root/tcp-state-exporter.deb")
+    assert machine.unit(UNIT, "ActiveState") == ["active"]
+    assert machine.unit(UNIT, "MainPID") != before
+    assert samples(machine, "tcpstate_sample_interval_seconds")[0][1] == 3
+    return ""
+
+
 def leaves_nothing(machine: Machine) -> str:
-    """After a purge there is nothing but dpkg's own records."""
+    """After a purge there is nothing but dpkg's own records, also of what was enabled meanwhile."""
+    machine.run("systemctl", "enable", SOCKET)
     machine.run("apt-get", "purge", "--yes", "tcp-state-exporter")
     machine.run("apt-get", "autoremove", "--yes", "--purge")
     machine.run("systemctl", "daemon-reload")
