@@ -86,7 +86,7 @@ MMAPABLE(namespaces, struct namespace, NAMESPACES);
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 16384); __type(key, struct listener); __type(value, __u8); } listeners SEC(".maps");
 
 #define WHOLE 128	/* a chain of so many sockets is walked to its end; a longer one may be left, and gone on with */
-#define LONGEST 8192	/* what stands behind that is given up: anybody can make a table of one bucket */
+#define LONGEST 4096	/* what stands behind that is given up: anybody can make a table of one bucket, and this takes some 100 µs to skip */
 #define STEPS (1 << 18)
 #define NONE (~0U)
 
@@ -805,7 +805,7 @@ static long step(__u32 round, void *unused)
 		leave_chain();
 		return 0;
 	}
-	if (walk.passed >= LONGEST || (walk.is_late && walk.skip)) {
+	if (walk.passed >= LONGEST) {
 		walk.lost++;
 		leave_chain();
 		return 0;
