@@ -2,11 +2,25 @@
 
 import json
 import time
+from collections.abc import Sequence
 
 from tests.packages.machine import Machine
 
 FILE = "/opt/tcp-state-exporter"
 PORT = 10061
+
+
+PRIVILEGES = "--property=AmbientCapabilities=CAP_BPF CAP_PERFMON"
+EVERY_NAMESPACE = "/opt/config.yaml"
+
+
+def counts_inside_the_kernel(machine: Machine, command: Sequence[str]) -> None:
+    """By programs that lie in the file too."""
+    machine.write(EVERY_NAMESPACE, "namespaces: all\n")
+    flags = (f"--config.file={EVERY_NAMESPACE}", f"--web.listen-address=127.0.0.1:{PORT}")
+    machine.run("systemd-run", "--unit=single-bpf", *command, PRIVILEGES, FILE, *flags)
+    assert 'tcpstate_source_info{source="bpf"} 1.0' in machine.get(f"http://127.0.0.1:{PORT}/metrics")
+    machine.run("systemctl", "stop", "single-bpf")
 
 
 def runs(machine: Machine) -> str:
@@ -27,5 +41,6 @@ def runs(machine: Machine) -> str:
     assert "tcpstate_up 1.0" in machine.get(f"http://127.0.0.1:{PORT}/metrics")
     assert "stuck" in machine.get(f"http://127.0.0.1:{PORT}/")
     machine.run("systemctl", "stop", "single")
+    counts_inside_the_kernel(machine, command)
     size = (machine.root / FILE[1:]).stat().st_size
     return f"{size / 1e6:.2f} MB, a sample in {once:.1f} s, ready in {ready:.1f} s"
