@@ -35,6 +35,8 @@ from exporter.tcp.verdicts import verdict
 
 BEHIND_SECONDS = 30.0
 """After such a gap between readings, first sight is no good guess of when a state began."""
+TOGETHER_SECONDS = 0.1
+"""Between the beginning of a state and data that came with it, at most, by what the kernel tells of both."""
 TWINS = 10_000
 """New rows of one reading at most among which a socket that comes twice is noticed at once, else with the next; and how
 many are compared with the known ones together. Sets of all of them would be larger than all that is known."""
@@ -84,8 +86,11 @@ class Seen:
                 self.note_idle(slot, origin.idle)
 
     def note_idle(self, slot: int, seconds: float) -> None:
-        """No data has moved for so many *seconds*; that is of interest if some did after the state began."""
-        if seconds < self._now - self._known.since[slot]:
+        """No data has moved for so many *seconds*; that is of interest if some did after the state began.
+
+        A state often begins with data, and the kernel tells both by a clock of 10 ms at worst.
+        """
+        if seconds < self._now - self._known.since[slot] - TOGETHER_SECONDS:
             self.idle[slot] = seconds
 
     def _meet(self, rows: Lookups, keys: Sequence[bytes], slots: Sequence[int | None]) -> None:

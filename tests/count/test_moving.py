@@ -66,6 +66,10 @@ STORIES: Mapping[str, Sequence[Shown]] = {
         Shown(0.0, CLOSE_WAIT, 500.0, 0, CLOSE),
         Shown(60.0, CLOSE_WAIT, 560.0, 1, CLOSE),
     ],
+    "data that came with the end of the stream is told to be as old as that, give or take a tick of the kernel's": [
+        Shown(0.0, CLOSE_WAIT, 0.0, 0, CLOSE),
+        Shown(60.0, CLOSE_WAIT, 59.99, 1, CLOSE),
+    ],
     "a source that does not tell is taken to know of no movement": [
         Shown(0.0, FIN_WAIT2, None, 0, NOTHING),
         Shown(60.0, FIN_WAIT2, None, 1, NOTHING),
