@@ -5,20 +5,21 @@
 Needs root, debootstrap and systemd-nspawn. Prints what was checked and what it took, and ends at the first fault.
 """
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.packages import machine, service, single_file
+from tests.packages import archive, machine, service, single_file
 from tests.packages.machine import Machine
 
 SUITES = ("bookworm", "trixie")
 DIST = Path(__file__).parent.parent.parent / "dist"
 PACKAGE = "/root/tcp-state-exporter.deb"
 
-SERVICE: Sequence[Callable[[Machine], str]] = (
+CHECKS: Sequence[Callable[[Machine], str]] = (
     service.installs,
     service.is_hardened_and_valid,
     service.sees_what_root_sees,
@@ -33,6 +34,8 @@ SERVICE: Sequence[Callable[[Machine], str]] = (
     service.stops,
     service.keeps_its_configuration_when_it_is_installed_again,
     service.leaves_nothing,
+    single_file.runs,
+    archive.installs_as_the_page_says,
 )
 
 
@@ -51,19 +54,13 @@ def check(suite: str) -> None:
             machine.make(suite, root)
         [package] = DIST.glob("*.deb")
         (root / PACKAGE.lstrip("/")).write_bytes(package.read_bytes())
-        [single] = DIST.glob("*.pyz")
-        (root / "opt/tcp-state-exporter").write_bytes(single.read_bytes())
+        shutil.copytree(DIST, root / archive.DIST.lstrip("/"))
         with timed(suite, "packages fetched from Debian"):
             machine.fetch(root, PACKAGE, "prometheus")
-        with timed(suite, "booted"):
-            booted = machine.booted(root, f"tse-{suite}")
-            running = booted.__enter__()
-        try:
-            for one in (*SERVICE, single_file.runs):
+        with machine.booted(root, f"tse-{suite}") as running:
+            for one in CHECKS:
                 with timed(suite, one.__name__) as told:
                     told.append(one(running))
-        finally:
-            booted.__exit__(None, None, None)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ import json
 import time
 from collections.abc import Sequence
 
+from tests.packages.archive import DIST
 from tests.packages.machine import Machine
 
-FILE = "/opt/tcp-state-exporter"
+FILE = "/opt/single"
 PORT = 10061
-
 
 PRIVILEGES = "--property=AmbientCapabilities=CAP_BPF CAP_PERFMON"
 EVERY_NAMESPACE = "/opt/config.yaml"
@@ -26,7 +26,8 @@ def counts_inside_the_kernel(machine: Machine, command: Sequence[str]) -> None:
 def runs(machine: Machine) -> str:
     """As nobody, who may write nowhere."""
     machine.run("apt-get", "install", "--yes", "--no-install-recommends", "python3")
-    machine.run("chmod", "755", FILE)
+    [packed] = (machine.root / DIST.lstrip("/")).glob("*.pyz")
+    machine.run("install", "-m", "755", f"{DIST}/{packed.name}", FILE)
     for name in ("tornado", "prometheus_client", "yaml", "psutil"):
         machine.fails("python3", "-c", f"import {name}")
     begun = time.monotonic()
