@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from tests.bench import counting, quiet, serving, tables
+from tests.bench import counting, inside, quiet, serving, tables
 from tests.bench.hosts import Scale
 from tests.bench.runs import end_cleanly, machine
 from tests.bench.tables import Table
@@ -15,6 +15,8 @@ SECTIONS: Mapping[str, Callable[[Scale], Table]] = {
     "stuck": counting.stuck,
     "ports": counting.ports,
     "destinations": counting.destinations,
+    "bpf": inside.samples,
+    "slices": inside.slices,
     "daemon": serving.scraped,
     "idle": quiet.idle,
     "list": quiet.listed,

@@ -50,3 +50,13 @@ def scanning(size: int) -> Load:
 def proxying(size: int) -> Load:
     """Connected to one port of as many addresses."""
     return lambda host: Population(host, destinations=size)
+
+
+def idle(host: Namespace) -> Population:
+    """Nothing but the sockets that listen."""
+    return Population(host, ports=1)
+
+
+def quiet(host: Namespace) -> Population:
+    """One connection."""
+    return Population(host, established=2, ports=1)

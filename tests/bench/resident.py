@@ -9,7 +9,7 @@ needs, because the memory of the process is measured too.
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from exporter.sampling.sample import Sampling
@@ -28,6 +28,24 @@ def counted() -> Count:
     return _sampling(_NEVER, time.monotonic).take
 
 
+def everywhere() -> Count:
+    """The same of all network namespaces, counted inside the kernel."""
+    return _sampling(_NEVER, time.monotonic, source="bpf").take
+
+
+def everywhere_by_probes() -> Count:
+    """As that on kernels before 6.2, where each load is a call."""
+    from exporter.kernel.bpf import skeletons
+
+    skeletons.TYPED = skeletons.PROBE
+    return everywhere()
+
+
+def own_by_bpf() -> Count:
+    """Of our own network namespace, counted inside the kernel."""
+    return _sampling(_NEVER, time.monotonic, source="bpf", which="own").take
+
+
 def stuck() -> Count:
     """The same, with all watched sockets stuck and their owners known: the time to find them passes on paper."""
     passed = 0.0
@@ -40,8 +58,14 @@ def stuck() -> Count:
     raise RuntimeError("not all owners were found")
 
 
-def _sampling(stuck_after: float, clock: Callable[[], float]) -> "Sampling":
-    from exporter.count.rules import OwnerRules, StuckRules
+def _sampling(
+    stuck_after: float,
+    clock: Callable[[], float],
+    source: str = "sock_diag",
+    which: 'Literal["own", "all"] | None' = None,
+) -> "Sampling":
+    """By *source*; if nothing else is said, bpf counts *which* namespaces there are, and others only our own."""
+    from exporter.count.rules import NamespaceRules, OwnerRules, StuckRules
     from exporter.sampling.clocks import Clocks
     from exporter.sampling.sample import Sampling
     from exporter.settings.config import Config
@@ -49,7 +73,8 @@ def _sampling(stuck_after: float, clock: Callable[[], float]) -> "Sampling":
 
     # Owners are told apart, so that one shows who is not known.
     rules = StuckRules(dict.fromkeys(WATCHED, stuck_after), OwnerRules(max=1000))
-    return Sampling(Config(source="sock_diag", stuck=rules), Clocks(monotonic=clock))
+    namespaces = NamespaceRules(which or ("all" if source == "bpf" else "own"))
+    return Sampling(Config(source=source, namespaces=namespaces, stuck=rules), Clocks(monotonic=clock))
 
 
 def psutil() -> Count:
@@ -61,7 +86,9 @@ def psutil() -> Count:
     return lambda: Counter(one.status for one in net_connections(kind="tcp"))
 
 
-COUNTERS: Mapping[str, Callable[[], Count]] = {maker.__name__: maker for maker in (counted, stuck, psutil)}
+COUNTERS: Mapping[str, Callable[[], Count]] = {
+    maker.__name__: maker for maker in (counted, everywhere, everywhere_by_probes, own_by_bpf, stuck, psutil)
+}
 
 
 def main() -> None:

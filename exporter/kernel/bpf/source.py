@@ -96,8 +96,11 @@ class Bpf:
         with closing(self._witness()) as witness:
 
             def by_witness(chosen: Chosen) -> Seen:
-                with witness.reading() as reading:
-                    return seen(reading, chosen)
+                try:
+                    with witness.reading() as reading:
+                        return seen(reading, chosen)
+                except SourceUnavailable as unavailable:
+                    raise SourceUnavailable(f"nothing to compare it with: {unavailable}") from unavailable
 
             return proved(
                 by_witness, lambda chosen: seen(self._reading(walk, NOTHING_BESIDES, everywhere=False), chosen)
