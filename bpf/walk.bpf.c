@@ -761,9 +761,10 @@ static __always_inline bool is_own_end(__u64 end, __u64 bucket)
 	return (end >> 1 & ((1 << 29) - 1)) == bucket;
 }
 
+/* The next bucket that is not empty, if that is in the same line of the cache; a round of the loop costs more than it. */
 static __always_inline long next_bucket(void)
 {
-	__u64 at = walk.table + walk.bucket * walk.stride;
+	__u64 stride = walk.stride, at = walk.table + walk.bucket * stride, node = 1;
 
 	if (walk.is_late || walk.bucket >= walk.buckets || walk.records > RECORDS - 2 * WHOLE)
 		return 1;
@@ -773,12 +774,17 @@ static __always_inline long next_bucket(void)
 		walk.bucket += empty;
 		return 0;
 	}
-	walk.node = word(at);
+#pragma unroll
+	for (int i = 0; i < AHEAD; i++, at += stride) {
+		node = word(at);
+		if (!(node & 1))
+			break;
+		walk.skip = 0;
+		if (!(++walk.bucket % AHEAD) || walk.bucket >= walk.buckets)
+			break;
+	}
+	walk.node = node;
 	walk.passed = walk.here = 0;
-	if (!(walk.node & 1))
-		return 0;
-	walk.bucket++;
-	walk.skip = 0;
 	return 0;
 }
 
