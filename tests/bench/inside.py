@@ -32,11 +32,14 @@ _SLICES = (
 
 def samples(scale: Scale) -> Table:
     """A busy host, many namespaces, and one with nothing."""
-    busy = compare(hosts.busy(scale(250_000)), _with(everywhere=INSIDE, everywhere_by_probes=PROBES))
+    busy = compare(
+        hosts.busy(scale(250_000)), _with(everywhere=INSIDE, own_by_bpf=ONLY_OWN, everywhere_by_probes=PROBES)
+    )
     many = _compare_many(hosts.busy(scale(100_000)))
     idle = compare(hosts.idle, _with(own_by_bpf=ONLY_OWN, everywhere=INSIDE, counted=SOCK_DIAG))
     rows = [
         _row(f"{busy.sockets:,} sockets", busy, INSIDE),
+        _row(f"{busy.sockets:,} sockets, own namespace alone", busy, ONLY_OWN),
         _row(f"{busy.sockets:,} sockets, loads by calls", busy, PROBES),
         _row(f"{many.sockets:,} sockets, and {SPACES} namespaces that C dumps one by one", many, INSIDE),
         _row("an empty host", idle, INSIDE),
