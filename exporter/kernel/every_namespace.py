@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from exporter.decode.inet_diag import Rows
+from exporter.decode.proc_status import Capability
 from exporter.errors import ReadFailed, SourceUnavailable
+from exporter.kernel import privileges
 from exporter.kernel.entering import entered
 from exporter.kernel.limits import LimitsReader
 from exporter.kernel.namespaces import Namespaces
@@ -115,8 +117,10 @@ class EveryNamespace:
 
     def _say(self, number: int, missed: int) -> None:
         """Once each."""
+        is_blind = not privileges.held().has(Capability.SYS_PTRACE)
         hints = {
             f"{missed} network namespaces cannot be entered, which takes CAP_SYS_ADMIN and CAP_SYS_PTRACE": missed > 0,
+            "network namespaces of other users' processes are not even seen, which takes CAP_SYS_PTRACE": is_blind,
             f"{number} network namespaces are read one by one, each with a walk over the table of the whole host:"
             " source bpf counts all of them in one": number >= MANY,
         }

@@ -281,7 +281,7 @@ def test_descriptors_do_not_grow_and_the_thread_stays_where_it_was(make: Make, p
     assert descriptors() == before
 
 
-def test_one_that_cannot_be_entered_is_counted_as_missed_and_that_is_said_once(host: Namespace) -> None:
+def test_those_that_cannot_be_entered_are_counted_as_missed_and_what_hides_is_said_once(host: Namespace) -> None:
     """A user without privileges sees by the files in /run/netns that there are some."""
     code = f"""
 import logging
@@ -299,8 +299,9 @@ for now in (0.0, 5.0):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert done.stdout == "False 0 True\n" * 2
-    [said] = done.stderr.splitlines()
-    assert said.endswith("network namespaces cannot be entered, which takes CAP_SYS_ADMIN and CAP_SYS_PTRACE")
+    missed, hidden = done.stderr.splitlines()
+    assert missed.endswith("network namespaces cannot be entered, which takes CAP_SYS_ADMIN and CAP_SYS_PTRACE")
+    assert hidden.endswith("are not even seen, which takes CAP_SYS_PTRACE")
 
 
 class Refusing(Namespaces):

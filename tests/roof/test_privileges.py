@@ -101,6 +101,8 @@ def test_without_the_privileges_one_line_says_what_is_missing_and_our_own_socket
     lines = [line for line in (tmp_path / "log").read_text().splitlines() if "source bpf does not work here" in line]
     assert len(lines) == 1
     assert "CAP_PERFMON" in lines[0]
+    is_said = "network namespaces of other users' processes are not even seen" in (tmp_path / "log").read_text()
+    assert is_said == text.startswith("namespaces")
 
 
 def test_after_a_reload_the_programs_are_still_there(host: Namespace, tmp_path: Path, open_to_all: Path) -> None:
