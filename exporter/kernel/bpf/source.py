@@ -123,11 +123,10 @@ class Bpf:
         )
 
     def _services(self, asked: Asked, own: Netns) -> Sequence[tuple[Netns, int]]:
+        """Those of a namespace that has many come last: none takes the room of others."""
+        by_number = sorted(asked.services.items(), key=lambda item: (item[0] != OWN, len(item[1])))
         found = [
-            (netns or own, port)
-            for netns, ports in asked.services.items()
-            if self._everywhere or netns == OWN
-            for port in ports
+            (netns or own, port) for netns, ports in by_number if self._everywhere or netns == OWN for port in ports
         ]
         self.lost += max(0, len(found) - MOST_SERVICES)
         return found[:MOST_SERVICES]

@@ -114,6 +114,24 @@ def dial(kept: ExitStack, local: str, listening: list[socket.socket], port: int 
         kept.enter_context(one.accept()[0])
 
 
+def test_a_namespace_with_very_many_services_does_not_take_the_room_of_others(pair: Pair, source: Bpf) -> None:
+    port = 40000
+    stage = recipes.Stage(pair, "4")
+    with closing(stage), ExitStack() as kept:
+        listening = stage.listen(port)
+        stage.dial(5, port)
+        for _ in range(5):
+            kept.enter_context(listening.accept()[0])
+        listening.close()
+        asked = Asked(services={number(pair.a): range(1, 30_000), number(pair.b): [port]})
+        with source.reading(asked) as reading:
+            batches = list(reading.batches)
+
+    [found] = [batch for batch in batches if isinstance(batch, Counts) and batch.netns == number(pair.b)]
+    assert found.sockets == {(ESTABLISHED, "server", port): 5}
+    assert source.lost > 20_000
+
+
 def test_too_many_pairs_of_one_namespace_do_not_take_those_of_another(pair: Pair, source: Bpf) -> None:
     with recipes.established_client(pair, "4", 5), Population(pair.a, remote_ports=2000):
         found = {one.netns: one.pairs for one in counts(source)}
