@@ -10,7 +10,8 @@ import mmap
 import os
 import platform
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from exporter.decode.light_skeleton import Made, Skeleton, context, made
@@ -184,6 +185,12 @@ class Hash:
 def memory(descriptor: int, size: int) -> mmap.mmap:
     """The values of a map, *size* bytes of them, as they are: to be read and written. Raises OSError."""
     return mmap.mmap(descriptor, -(-size // mmap.PAGESIZE) * mmap.PAGESIZE, mmap.MAP_SHARED)
+
+
+def close(*descriptors: Iterable[int]) -> None:
+    """Close them all."""
+    for descriptor in chain(*descriptors):
+        os.close(descriptor)
 
 
 def iterate(program: int) -> bytes:

@@ -5,7 +5,6 @@ told, by their numbers there, as in /proc.
 """
 
 import errno
-import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -14,7 +13,7 @@ from exporter.decode import bpf_holders
 from exporter.decode.light_skeleton import Made
 from exporter.errors import ReadFailed, SourceUnavailable
 from exporter.kernel.bpf import skeletons
-from exporter.kernel.bpf.calls import Hash, iterate
+from exporter.kernel.bpf.calls import Hash, close, iterate
 from exporter.tcp.holders import HeldSocket
 
 MOST_WANTED = 16_000
@@ -66,6 +65,5 @@ class BpfHolders:
     def close(self) -> None:
         """Close all descriptors."""
         if self._made is not None:
-            for descriptor in (*self._made.maps.values(), *self._made.programs.values()):
-                os.close(descriptor)
+            close(self._made.maps.values(), self._made.programs.values())
             self._made = None

@@ -60,7 +60,10 @@ class Bpf:
         """Load the programs, for as long as we may. Raises SourceUnavailable."""
         if self._walk is None:
             self._holders.prepare()
-            self._walk = Walk(skeletons.load(skeletons.TYPED, skeletons.PROBE))
+            try:
+                self._walk = Walk(skeletons.load(skeletons.TYPED, skeletons.PROBE))
+            except OSError as error:
+                raise SourceUnavailable(f"no room for what the programs tell: {error}") from error
 
     @contextmanager
     def reading(self, asked: Asked = NOTHING_BESIDES) -> Iterator[Reading]:

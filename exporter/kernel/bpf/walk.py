@@ -1,14 +1,14 @@
 """The programs of bpf/walk.bpf.c with their maps: called slice by slice, emptied, and closed."""
 
-import os
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
 from heapq import nlargest
 from typing import NamedTuple
 
 from exporter.decode import bpf_records
 from exporter.decode.bpf_records import NamespaceTold, Netns, Told
 from exporter.decode.light_skeleton import Made
-from exporter.kernel.bpf.calls import Hash, Program, memory
+from exporter.kernel.bpf.calls import Hash, Program, close, memory
 from exporter.kernel.bpf.tables import Bitmaps, Form, Table
 
 BUDGET_NANOSECONDS = 200_000
@@ -35,10 +35,18 @@ class Slice(NamedTuple):
 
 
 class Walk:
-    """The programs that have been *made*, which it closes. All methods raise BpfError."""
+    """The programs that have been *made*, which it closes. All methods raise BpfError, and making it OSError."""
 
     def __init__(self, made: Made) -> None:
-        self._made = made
+        with ExitStack() as undo:
+            undo.callback(close, made.maps.values(), made.programs.values())
+            self._open(made)
+            undo.pop_all()
+        mapped = {name for name in made.maps if not name.endswith("_index") and name != "listeners"}
+        close(made.maps[name] for name in mapped)  # which the mapping holds as well
+        self._descriptors = [made.maps[name] for name in made.maps.keys() - mapped] + list(made.programs.values())
+
+    def _open(self, made: Made) -> None:
         self._list, self._walk = Program(made.programs["list_namespaces"], 1), Program(made.programs["walk_table"], 6)
         self._listeners = Hash(made.maps["listeners"], bpf_records.LISTENER, 1)
         self._state = memory(made.maps["bss"], bpf_records.STATE)
@@ -105,5 +113,4 @@ class Walk:
             mapped.close()
         for table in (self.services, self.targets, self.pairs, self.addresses, self.bitmaps):
             table.close()
-        for descriptor in (*self._made.maps.values(), *self._made.programs.values()):
-            os.close(descriptor)
+        close(self._descriptors)

@@ -153,3 +153,34 @@ def test_samples_of_all_namespaces_go_on_without_any_capability(within: Sequence
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
 
     assert done.stdout.splitlines() == ["True 0"] * 3 + ["CAP_BPF and CAP_PERFMON missing"]
+
+
+_CROWDED = """
+import os, resource
+from exporter.errors import SourceUnavailable
+from exporter.kernel.bpf.source import Bpf
+there = len(os.listdir("/proc/self/fd"))
+for more in range(4, 60, 3):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (there + more, 1024))
+    source = Bpf(everywhere=True)
+    try:
+        source.prepare()
+    except SourceUnavailable as unavailable:
+        print(unavailable)
+    else:
+        print("loaded")
+    source.close()
+    assert len(os.listdir("/proc/self/fd")) == there, more
+"""
+
+
+@pytest.mark.kernel
+def test_a_want_of_descriptors_is_told_and_leaves_none() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _CROWDED], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert "loaded" in lines
+    assert all(line == "loaded" or line.startswith("no room ") for line in lines)
