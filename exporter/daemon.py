@@ -70,16 +70,18 @@ def run(flags: Flags, first: Config, signals: Signals) -> int:
         raise StartError(f"may open {limit} files (RLIMIT_NOFILE), and needs {LEAST_DESCRIPTORS} at least")
     sampling = Sampling(first)
     sampling.prepare()
-    if sampling.source == Bpf.name:
-        _drop_privileges()
+    if sampling.source == Bpf.name or privileges.is_bpf_granted(privileges.held()):
+        _drop_privileges(sampling.source)
     return asyncio.run(_Daemon(flags, first, sampling, signals).run())
 
 
-def _drop_privileges() -> None:
-    """All but what names take: counting inside the kernel needs none once it is prepared. Threads start without."""
+def _drop_privileges(source: str) -> None:
+    """All but what names take: who cannot count inside the kernel has no use for what that takes, and who can has it
+    prepared. Threads start without.
+    """
     left = privileges.drop(privileges.needed_later())
     held = ", ".join(name.label for name in Capability if left.has(name))
-    log.info("counting inside the kernel, and going on with %s", held or "no capability")
+    log.info("reading by %s, and going on with %s", source, held or "no capability")
 
 
 class _Daemon:

@@ -1,5 +1,6 @@
 """The real daemon with the privileges that counting inside the kernel takes, and without."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -72,7 +73,7 @@ def test_what_was_granted_for_bpf_is_used_and_given_up_by_all_threads(
         before = running.value("tcpstate_samples_total")
         wait_for(lambda: running.value("tcpstate_samples_total") > before + 4, "samples go on", SECONDS)
         assert running.value("tcpstate_up") == 1
-    assert "counting inside the kernel, and going on with no capability" in (tmp_path / "log").read_text()
+    assert "reading by bpf, and going on with no capability" in (tmp_path / "log").read_text()
 
 
 def test_names_are_kept_where_they_were_granted_too(host: Namespace, tmp_path: Path) -> None:
@@ -113,3 +114,12 @@ def test_after_a_reload_the_programs_are_still_there(host: Namespace, tmp_path: 
         before = running.value("tcpstate_samples_total")
         wait_for(lambda: running.value("tcpstate_samples_total") > before + 2, "samples go on", SECONDS)
         assert source(running) == "bpf"
+
+
+def test_what_was_granted_for_bpf_is_given_up_where_bpf_is_not_to_be_had_too(host: Namespace, tmp_path: Path) -> None:
+    """Here: a filter forbids the system call."""
+    within = (sys.executable, "-m", "tests.lab.sandbox", "--bpf", *FOR_BPF)
+    with exporter(host, tmp_path / "log", within=within) as running:
+        assert source(running) == "sock_diag"
+        assert all(one.permitted == one.effective == one.ambient == 0 for one in of_threads(running))
+    assert "reading by sock_diag, and going on with no capability" in (tmp_path / "log").read_text()
