@@ -50,6 +50,11 @@ def source(running: Process) -> str:
     return one.labels["source"]
 
 
+def logged(running: Process, line: str) -> None:
+    """It is written by a thread of its own."""
+    wait_for(lambda: line in running.log.read_text(), f"{line!r} is logged")
+
+
 def configured(folder: Path, text: str) -> str:
     file = folder / "config.yaml"
     file.write_text(QUICK + text)
@@ -73,13 +78,13 @@ def test_what_was_granted_for_bpf_is_used_and_given_up_by_all_threads(
         before = running.value("tcpstate_samples_total")
         wait_for(lambda: running.value("tcpstate_samples_total") > before + 4, "samples go on", SECONDS)
         assert running.value("tcpstate_up") == 1
-    assert "reading by bpf, and going on with no capability" in (tmp_path / "log").read_text()
+        logged(running, "reading by bpf, and going on with no capability")
 
 
 def test_names_are_kept_where_they_were_granted_too(host: Namespace, tmp_path: Path) -> None:
     with exporter(host, tmp_path / "log", within=only("bpf", "perfmon", "sys_ptrace", "dac_read_search")) as running:
         assert source(running) == "bpf"
-    assert "going on with CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE" in (tmp_path / "log").read_text()
+        logged(running, "going on with CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE")
 
 
 def test_full_root_alone_is_no_grant(host: Namespace, tmp_path: Path) -> None:
@@ -99,6 +104,7 @@ def test_without_the_privileges_one_line_says_what_is_missing_and_our_own_socket
         assert counted(running, "tcpstate_sockets", port=PORT, state="listen") == 1
         assert source(running) == "sock_diag"
         assert running.value("tcpstate_sample_failures_total", source="bpf", reason="unavailable") == 1
+        logged(running, "Listening on")
     lines = [line for line in (tmp_path / "log").read_text().splitlines() if "source bpf does not work here" in line]
     assert len(lines) == 1
     assert "CAP_PERFMON" in lines[0]
@@ -122,4 +128,4 @@ def test_what_was_granted_for_bpf_is_given_up_where_bpf_is_not_to_be_had_too(hos
     with exporter(host, tmp_path / "log", within=within) as running:
         assert source(running) == "sock_diag"
         assert all(one.permitted == one.effective == one.ambient == 0 for one in of_threads(running))
-    assert "reading by sock_diag, and going on with no capability" in (tmp_path / "log").read_text()
+        logged(running, "reading by sock_diag, and going on with no capability")
