@@ -53,7 +53,7 @@ struct record {
 	struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, rows); __uint(map_flags, BPF_F_MMAPABLE); \
 		 __type(key, __u32); __type(value, __u64); } name##_counts SEC(".maps")
 
-#define SERVICES 32768
+#define SERVICES 16384
 #define SPARE 1024		/* of these, for what all ports are counted under that have no row */
 #define DESTINATIONS 16384
 #define FIRST_COME 8192		/* of these; the others are kept for those that have more sockets */

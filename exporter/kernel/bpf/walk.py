@@ -21,7 +21,7 @@ _RECORDS, _NAMESPACES, _SKETCH = 2048, 4096, 4 * 65_536
 _FIRST_COME = 8192
 """Rows of destinations beyond which others are counted in the sketch."""
 
-SERVICES = Form("service", bpf_records.SERVICE, 32_768, bpf_records.services, enough=32_768 - 1024)
+SERVICES = Form("service", bpf_records.SERVICE, 16_384, bpf_records.services, enough=16_384 - 1024)
 TARGETS = Form("target", bpf_records.DESTINATION, 16_384, bpf_records.destinations)
 PORT_PAIRS = Form("pair", bpf_records.PAIR, 16_384, bpf_records.pairs)
 ADDRESSES = Form("address", bpf_records.ADDRESS, 1024, bpf_records.addresses)

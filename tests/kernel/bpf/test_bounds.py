@@ -21,7 +21,7 @@ from tests.lab.witness import by_state
 
 pytestmark = pytest.mark.kernel
 
-ROWS = 32_768 - 1024
+ROWS = 16_384 - 1024
 ESTABLISHED = State.ESTABLISHED
 
 
