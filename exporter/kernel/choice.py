@@ -5,11 +5,9 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
-from exporter.decode import proc_status
-from exporter.decode.proc_status import Capability
 from exporter.errors import SourceUnavailable
+from exporter.kernel import privileges
 from exporter.kernel.bpf.source import Bpf
 from exporter.kernel.every_namespace import EveryNamespace
 from exporter.kernel.procfs import Procfs
@@ -19,8 +17,6 @@ from exporter.kernel.source import Prepared, Source
 from exporter.logs.seldom import Seldom
 
 log = logging.getLogger(__name__)
-
-_STATUS = Path("/proc/thread-self/status")
 
 Make = Callable[[], Source]
 
@@ -44,17 +40,8 @@ def candidates(choice: str, everywhere: bool = False) -> Sequence[Make]:  # noqa
     sources = EVERYWHERE if everywhere else OURS
     if choice not in {"auto", "bpf"}:
         return (sources[choice],)
-    wanted = choice == "bpf" or everywhere or _is_granted()
+    wanted = choice == "bpf" or everywhere or privileges.is_bpf_granted(privileges.held())
     return tuple(make for name, make in sources.items() if wanted or name != "bpf")
-
-
-def _is_granted() -> bool:
-    """Whether we may count inside the kernel, and not since we may do everything."""
-    try:
-        found = proc_status.privileges(_STATUS.read_text())
-    except OSError:
-        return False
-    return found.has(Capability.BPF, Capability.PERFMON) and not found.has(Capability.SYS_ADMIN)
 
 
 RETRY_SECONDS = 300.0
