@@ -76,8 +76,9 @@ def run(flags: Flags, first: Config, signals: Signals) -> int:
 
 
 def _drop_privileges(source: str) -> None:
-    """All but what names take: who cannot count inside the kernel has no use for what that takes, and who can has it
-    prepared. Threads start without.
+    """All but what names take; threads start without.
+
+    Who cannot count inside the kernel has no use for what that takes, and who can has it prepared.
     """
     left = privileges.drop(privileges.needed_later())
     held = ", ".join(name.label for name in Capability if left.has(name))

@@ -13,7 +13,6 @@ from exporter.count.census import Census
 from exporter.errors import Interrupted, Malformed, ReadFailed, SourceUnavailable
 from exporter.kernel import choice
 from exporter.kernel.choice import EVERYWHERE, OURS, RETRY_SECONDS, FirstThatWorks, candidates
-from exporter.kernel.every_namespace import EveryNamespace
 from exporter.kernel.procfs import Procfs
 from exporter.kernel.sock_diag import SockDiag, connect
 from exporter.kernel.source import Source
@@ -101,13 +100,18 @@ def test_the_best_source_is_tried_first_unless_one_is_named() -> None:
 
 def test_the_best_source_of_all_namespaces_is_tried_first_there() -> None:
     assert candidates("auto", everywhere=True) == tuple(EVERYWHERE.values())
-    assert candidates("auto", everywhere=True)[0] is EveryNamespace
+    assert [make().name for make in candidates("auto", everywhere=True)] == ["bpf", "sock_diag", "procfs", "psutil"]
 
 
 @pytest.mark.parametrize("everywhere", [False, True])
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", OURS.keys() - {"bpf"})
 def test_a_source_that_is_named_is_the_only_one(name: str, *, everywhere: bool) -> None:
     assert [make().name for make in candidates(name, everywhere)] == [name]
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_where_bpf_that_is_named_cannot_be_the_others_are(*, everywhere: bool) -> None:
+    assert candidates("bpf", everywhere) == tuple((EVERYWHERE if everywhere else OURS).values())
 
 
 def test_the_configuration_can_name_every_source_there_is() -> None:
