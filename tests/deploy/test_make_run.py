@@ -22,8 +22,13 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+OF_MAKE = frozenset({"MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"})
+"""What it tells a make that it starts, as whoever runs these tests may do."""
+
+
 def run(source: Path, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
-    environment: Mapping[str, str] = {**os.environ, **more}
+    ours = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
+    environment: Mapping[str, str] = {**ours, **more}
     command = ["make", "--no-print-directory", "run", *arguments]
     return subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
 

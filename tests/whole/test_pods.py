@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -46,7 +47,8 @@ def test_a_leak_in_a_pod_is_told_with_the_pods_name(
     ):
         wait_for(lambda: of_pod(running, web, "close_wait") == LEAKED, "the pod's sockets are stuck", SECONDS)
         assert of_pod(running, web, "fin_wait2") == LEAKED
-        wait_for(lambda: "app" in {one["process"] for one in stuck_list(running)}, "they are named", SECONDS)
+        of_web = f"limit=1000&netns={quote(web.netns, safe='')}"
+        wait_for(lambda: "app" in {one["process"] for one in stuck_list(running, of_web)}, "they are named", SECONDS)
 
         assert counted(running, "tcpstate_sockets", netns=web.netns, state="close_wait") == LEAKED
         assert counted(running, "tcpstate_accept_queue_limit", netns=web.netns, port=8080) > 0
@@ -55,7 +57,7 @@ def test_a_leak_in_a_pod_is_told_with_the_pods_name(
         [info] = [one.labels for one in told(running, "tcpstate_netns_info") if one.labels["netns"] == web.netns]
         assert (info["kind"], info["namespace"], info["pod"]) == ("pod", web.namespace, web.name)
         assert info["container"]
-        assert len([one for one in stuck_list(running) if one["netns"] == web.netns]) == 2 * LEAKED
+        assert [one["netns"] for one in stuck_list(running, of_web)] == [web.netns] * 2 * LEAKED
         assert f"{LEAKED} sockets on port 8080 of {web.netns} are stuck in CLOSE_WAIT" in running.ask("/").body
 
 
