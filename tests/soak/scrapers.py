@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event, Thread
+from typing import NamedTuple
 
 from tests.lab.netns import Namespace
 
@@ -24,6 +25,16 @@ QUESTIONS: Sequence[tuple[str, Mapping[str, str]]] = (
 )
 
 
+class Missed(NamedTuple):
+    """A question without a good answer."""
+
+    at: float
+    """On the monotonic clock."""
+    path: str
+    word: str
+    """The status, or what went wrong."""
+
+
 @dataclass
 class Scraper:
     """A thread that asks, each time over a connection of its own."""
@@ -33,8 +44,7 @@ class Scraper:
     tls: bool = True
     answers: Counter[str] = field(default_factory=Counter)
     """By status, or by what went wrong."""
-    missed: list[float] = field(default_factory=list)
-    """When, on the monotonic clock, there was no good answer."""
+    missed: list[Missed] = field(default_factory=list)
     slowest: float = 0.0
 
     def __post_init__(self) -> None:
@@ -64,7 +74,7 @@ class Scraper:
             word = type(error).__name__
         self.answers[word] += 1
         if word != "200":
-            self.missed.append(begun)
+            self.missed.append(Missed(begun, path, word))
         self.slowest = max(self.slowest, time.monotonic() - begun)
 
     def _status(self, path: str, headers: Mapping[str, str]) -> str:
