@@ -69,7 +69,14 @@ class EveryNamespace:
             self._limits = {number: self._limits[number] for number in elsewhere}
             self._say(len(elsewhere), missed)
             batches = self._batches(own, elsewhere, asked)
-            yield Reading(listeners, batches, own.socket, elsewhere=elsewhere, namespaces_missed=missed)
+            yield Reading(
+                listeners,
+                batches,
+                own.socket,
+                elsewhere=elsewhere,
+                members=self._namespaces.members,
+                namespaces_missed=missed,
+            )
 
     def _look(self, number: int, asked: Asked) -> tuple[list[Listener], Limits]:
         """Who listens in the namespace, and its limits. Raises SourceUnavailable if it cannot be entered, and _Gone."""

@@ -78,6 +78,10 @@ class Namespaces:
             self._look_again(now, at_all=True)
         return self._others()
 
+    def members(self) -> Mapping[int, Sequence[int]]:
+        """The processes in each, by its number, as they were last found."""
+        return self._places.pids
+
     def open(self, number: int) -> int:
         """A descriptor of the namespace by that number for setns(2), which the caller closes. Raises OSError."""
         return netns.opened(number, self._paths(number))

@@ -77,7 +77,7 @@ def _needed(folder: Path, release: str) -> Sequence[Path]:
 def _initramfs(modules: Sequence[Path], file: Path) -> None:
     """Write the root that mounts the real one: a static shell, the modules, and the script that uses them."""
     root = file.with_name("initramfs.d")
-    for name in ("bin", "dev", "proc", "modules", "below", "memory", "root"):
+    for name in ("bin", "dev", "proc", "modules", "below", "memory", "new"):
         (root / name).mkdir(parents=True, exist_ok=True)
     shutil.copy("/usr/bin/busybox", root / "bin")
     shutil.copy(_INIT, root)

@@ -17,7 +17,6 @@ from tests.packages.machine import Machine
 
 SUITES = ("bookworm", "trixie")
 DIST = Path(__file__).parent.parent.parent / "dist"
-PACKAGE = "/root/tcp-state-exporter.deb"
 
 CHECKS: Sequence[Callable[[Machine], str]] = (
     service.installs,
@@ -53,10 +52,10 @@ def check(suite: str) -> None:
         with timed(suite, "made by debootstrap"):
             machine.make(suite, root)
         [package] = DIST.glob("*.deb")
-        (root / PACKAGE.lstrip("/")).write_bytes(package.read_bytes())
+        (root / service.PACKAGE.lstrip("/")).write_bytes(package.read_bytes())
         shutil.copytree(DIST, root / archive.DIST.lstrip("/"))
         with timed(suite, "packages fetched from Debian"):
-            machine.fetch(root, PACKAGE, "prometheus")
+            machine.fetch(root, service.PACKAGE, "prometheus")
         with machine.booted(root, f"tse-{suite}") as running:
             for one in CHECKS:
                 with timed(suite, one.__name__) as told:

@@ -31,6 +31,8 @@ time.sleep(3600)
 """
 
 KEY = "/etc/tcp-state-exporter/own.key"
+PACKAGE = "/srv/tcp-state-exporter.deb"
+"""Within a machine."""
 GET_CERTIFICATE = "import ssl; print(ssl.get_server_certificate(('127.0.0.1', 10060)))"
 
 HANG = """
@@ -94,7 +96,7 @@ def without_drop_ins(machine: Machine) -> None:
 
 def installs(machine: Machine) -> str:
     """By apt, with what was fetched; the service is up when that is done."""
-    machine.run("apt-get", "install", "--yes", "--no-install-recommends", "/root/tcp-state-exporter.deb")
+    machine.run("apt-get", "install", "--yes", "--no-install-recommends", PACKAGE)
     assert machine.unit(UNIT, "ActiveState", "UnitFileState", "Type") == ["active", "enabled", "notify"]
     [(build, _)] = samples(machine, "tcpstate_build_info")
     assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?", build["revision"]), build
@@ -292,7 +294,7 @@ def stops(machine: Machine) -> str:
 def keeps_its_configuration_when_it_is_installed_again(machine: Machine) -> str:
     machine.write(CONFIG, "interval: 3s\n")
     before = machine.unit(UNIT, "MainPID")
-    machine.run("apt-get", "install", "--yes", "--reinstall", "/root/tcp-state-exporter.deb")
+    machine.run("apt-get", "install", "--yes", "--reinstall", PACKAGE)
     assert machine.unit(UNIT, "ActiveState") == ["active"]
     assert machine.unit(UNIT, "MainPID") != before
     assert samples(machine, "tcpstate_sample_interval_seconds")[0][1] == 3
