@@ -81,10 +81,6 @@ class Census:
         """All sockets in *state*, of all namespaces."""
         return sum(counts[state] for counts in self.sockets.values())
 
-    def own_total(self, state: State) -> int:
-        """Those of our own namespace."""
-        return sum(counts[state] for row, counts in self.sockets.items() if not row.netns)
-
 
 class Memory(NamedTuple):
     """What one sample knows from those before."""
