@@ -1,6 +1,7 @@
 """A node with two pods, of which one leaks: what the exporter tells of each network namespace."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
@@ -41,8 +42,7 @@ def test_a_leak_in_a_pod_is_told_with_the_pods_name(
 ) -> None:
     web, _ = two_pods.pods
     with (
-        leak(web.network, "app", "serve", 8080, within=web.cgroup.within()),
-        leak(web.network, "client", "dial", 8080, LEAKED, "127.0.0.1", within=web.cgroup.within()),
+        leaking(web.network, LEAKED, web.cgroup.within()),
         exporter(host, tmp_path / "log", everywhere, within=two_pods.within()) as running,
     ):
         wait_for(lambda: of_pod(running, web, "close_wait") == LEAKED, "the pod's sockets are stuck", SECONDS)
@@ -61,6 +61,16 @@ def test_a_leak_in_a_pod_is_told_with_the_pods_name(
         assert f"{LEAKED} sockets on port 8080 of {web.netns} are stuck in CLOSE_WAIT" in running.ask("/").body
 
 
+@contextmanager
+def leaking(network: Namespace, sockets: int, within: Sequence[str] = ()) -> Iterator[None]:
+    """A service that closes none of these connections, and the client that ended its half of each."""
+    with (
+        leak(network, "app", "serve", 8080, within=within),
+        leak(network, "client", "dial", 8080, sockets, "127.0.0.1", within=within),
+    ):
+        yield
+
+
 def of_pod(running: Process, pod: Pod, state: str) -> float:
     return counted(running, "tcpstate_stuck_sockets", netns=pod.netns, port=8080, state=state)
 
@@ -70,10 +80,8 @@ def test_each_namespace_has_as_many_sockets_as_ss_sees_in_it(
 ) -> None:
     web, etcd = two_pods.pods
     with (
-        leak(web.network, "app", "serve", 8080),
-        leak(web.network, "client", "dial", 8080, LEAKED, "127.0.0.1"),
-        leak(etcd.network, "app", "serve", 8080),
-        leak(etcd.network, "client", "dial", 8080, LEAKED // 2, "127.0.0.1"),
+        leaking(web.network, LEAKED),
+        leaking(etcd.network, LEAKED // 2),
         exporter(host, tmp_path / "log", everywhere, within=two_pods.within()) as running,
     ):
         for pod in (web, etcd):
@@ -99,8 +107,7 @@ def test_the_same_port_in_two_pods_is_told_apart(
     """Only one of them has a listener whose sockets pile up."""
     web, etcd = two_pods.pods
     with (
-        leak(web.network, "app", "serve", 8080),
-        leak(web.network, "client", "dial", 8080, LEAKED, "127.0.0.1"),
+        leaking(web.network, LEAKED),
         leak(etcd.network, "other", "serve", 8080),
         exporter(host, tmp_path / "log", everywhere, within=two_pods.within()) as running,
     ):
